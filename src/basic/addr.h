@@ -30,6 +30,8 @@ int vtap_addr_parse(const char *text, struct vtap_addr *ret);
 
 /* "10.0.0.0/8", "::/0"; a bare address is its /32 or /128. Host bits must be zero: -ERANGE if not. -EINVAL otherwise. */
 int vtap_prefix_parse(const char *text, struct vtap_prefix *ret);
+/* The same, but host bits are cleared: what a refused prefix should have been. */
+int vtap_prefix_parse_loose(const char *text, struct vtap_prefix *ret);
 
 /* "02:00:00:00:00:01"; -EINVAL for anything else. */
 int vtap_mac_parse(const char *text, struct vtap_mac *ret);

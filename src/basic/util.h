@@ -23,7 +23,7 @@
 	})
 
 #define VTAP_CLEANUP(f) __attribute__((cleanup(f)))
-#define VTAP_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define VTAP_PRINTF(position, first) __attribute__((format(printf, position, first)))
 
 /* Hands the value over and leaves the owner empty, so that its cleanup does nothing. */
 #define VTAP_STEAL(p)                       \
