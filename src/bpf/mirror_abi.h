@@ -7,6 +7,7 @@
  * Every change of a layout raises VTAP_LAYOUT_VERSION, except a counter added at the end of its enum.
  */
 
+#include <linux/bpf.h>
 #include <linux/types.h>
 
 #define VTAP_LAYOUT_VERSION 1
@@ -54,7 +55,7 @@ struct vtap_packet {
 	__u16 pad;
 	__u32 hash; /* symmetric over the directions; fragments hash addresses only */
 };
-_Static_assert(sizeof(struct vtap_packet) == 60 + 4, "shared with mirror.bpf.c");
+_Static_assert(sizeof(struct vtap_packet) == 56, "shared with mirror.bpf.c");
 
 #define VTAP_VLAN_NONE 0xffff
 #define VTAP_PACKET_IPV4 0x01
@@ -142,7 +143,7 @@ _Static_assert(sizeof(struct vtap_delivery) == 56 + VTAP_ABI_HEADER_BYTES, "shar
 
 /* Token buckets of one session, shared by all CPUs: the time up to which what was sent is paid for. */
 struct vtap_bucket {
-	__u32 lock; /* struct bpf_spin_lock */
+	struct bpf_spin_lock lock;
 	__u32 pad;
 	__u64 packets_paid_ns;
 	__u64 bits_paid_ns;
@@ -206,8 +207,9 @@ struct vtap_globals {
 	__u32 layout_version;
 	__u32 guard_port_count;
 	__u16 guard_ports[VTAP_ABI_GUARD_PORTS];
+	__u32 secret; /* by which programs know their own copies; kept over an upgrade, while old and new ones meet */
 };
-_Static_assert(sizeof(struct vtap_globals) == 24, "shared with mirror.bpf.c");
+_Static_assert(sizeof(struct vtap_globals) == 28, "shared with mirror.bpf.c");
 
 /* Which session owns a slot; an empty name is a free slot. Kept with the counters, so that a restart finds them again. */
 struct vtap_slot_name {

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What the files of the data plane's owner share. */
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <limits.h>
+
+#include "agent/dataplane.h"
+
+/* libbpf 1.1's headers come before tcx; the numbers are the kernel's. */
+#define VTAP_BPF_TCX_INGRESS ((enum bpf_attach_type)46)
+#define VTAP_BPF_TCX_EGRESS ((enum bpf_attach_type)47)
+#define VTAP_BPF_F_BEFORE 8U
+#define VTAP_BPF_LINK_TYPE_TCX 11U
+
+#define VTAP_CLSACT_HANDLE 0x76746170U
+#define VTAP_CLSACT_PREFERENCE_MAX 64U
+
+enum vtap_map {
+	VTAP_MAP_GLOBALS,
+	VTAP_MAP_PORT_INDEX,
+	VTAP_MAP_PORTS,
+	VTAP_MAP_PLANS,
+	VTAP_MAP_SESSIONS,
+	VTAP_MAP_DELIVERIES,
+	VTAP_MAP_BUCKETS,
+	VTAP_MAP_COUNTERS,
+	VTAP_MAP_PORT_COUNTERS,
+	VTAP_MAP_GUARDS,
+	VTAP_MAP_SLOT_NAMES,
+	VTAP_MAP_FRAGMENTS,
+	VTAP_MAP_FENCE,
+	VTAP_MAP_MAX
+};
+extern const char *const vtap_map_names[VTAP_MAP_MAX];
+
+struct vtap_attached {
+	struct vtap_attachment a;
+	int link_fd; /* tcx; owned */
+};
+
+struct mirror;
+
+struct vtap_dataplane {
+	char *pin_dir; /* owned; NULL = unpinned */
+	bool tcx;
+	bool commit_needed; /* maps are not pinned yet */
+	struct mirror *skeleton;      /* owned; NULL in a read-only data plane, whose map_fds are owned instead */
+	int map_fds[VTAP_MAP_MAX];
+	int program_fds[VTAP_PROGRAM_MAX];
+	uint32_t program_ids[VTAP_PROGRAM_MAX];
+	unsigned cpu_count; /* possible CPUs */
+	struct vtap_attached *attached; /* owned */
+	size_t attached_count;
+};
+
+/* PIN_DIR/DIR/NAME; -ENAMETOOLONG. */
+int vtap_dataplane_path(const char *pin_dir, const char *dir, const char *name, char ret_path[PATH_MAX]);
+
+/* Reads the attachments that are pinned into d->attached. */
+int vtap_dataplane_attachments_load(struct vtap_dataplane *d);

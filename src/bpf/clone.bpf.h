@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#pragma once
+
+/*
+ * From a packet that sessions take to the clones that leave for the uplink or the segmenting stage. What a clone must know
+ * travels in its mark and cb[]; the original gets its own back.
+ */
+
+#include "encap.bpf.h"
+#include "kernel.bpf.h"
+#include "limit.bpf.h"
+#include "parse.bpf.h"
+#include "stats.bpf.h"
+
+/* Random per load: together with the mark it tells a copy of ours from a production packet that wears the same mark. */
+const volatile __u32 vtap_secret;
+
+/* Words of cb[] on a copy. */
+enum { VTAP_CB_SECRET, VTAP_CB_SESSION, VTAP_CB_HASH, VTAP_CB_ETHERTYPE };
+
+struct vtap_source {
+	struct __sk_buff *skb;
+	const struct vtap_plan *plan;
+	const struct vtap_packet *packet;
+	__u64 taken;
+	__u32 direction;
+	__u32 packets;     /* wire packets that this one becomes */
+	__u32 bytes;       /* on the wire, all of them together */
+	__u32 frame_bytes; /* the largest of them, VLAN tags included */
+};
+
+/* Wire packets, and the largest of them. gso_segs may be 0 on what a guest sent: then payload and gso_size tell. */
+static __always_inline void vtap_clone_measure(struct vtap_source *s)
+{
+	struct __sk_buff *skb = s->skb;
+	__u32 gso_size = skb->gso_size, header_bytes = s->packet->header_bytes;
+	__u32 tag_bytes = skb->vlan_present ? VTAP_TAG_BYTES : 0;
+
+	s->packets = 1;
+	s->frame_bytes = s->bytes = skb->len + tag_bytes;
+	if (!gso_size)
+		return;
+	s->packets = skb->gso_segs;
+	if (!s->packets && header_bytes && skb->len > header_bytes)
+		s->packets = (skb->len - header_bytes + gso_size - 1) / gso_size;
+	if (!s->packets)
+		s->packets = 1;
+	s->bytes += (s->packets - 1) * (header_bytes + tag_bytes);
+	s->frame_bytes = header_bytes + tag_bytes + gso_size;
+}
+
+/*
+ * Whether this copy must go the segmenting way: to be cut or wrapped wire packet by wire packet, or to have its checksum
+ * completed, which the kernel does for a device without offloads only.
+ */
+static __always_inline int vtap_clone_needs_stage(struct __sk_buff *skb, const struct vtap_delivery *d,
+						  const struct vtap_source *s)
+{
+	if (d->flags & VTAP_DELIVERY_STAGE_ALL)
+		return 1;
+	if (!skb->gso_size)
+		return (d->flags & VTAP_DELIVERY_COMPLETE) && vtap_kernel_checksum_partial(skb);
+	if (d->flags & VTAP_DELIVERY_COMPLETE)
+		return 1;
+	if (vtap_encap_copy_bytes(d, s->frame_bytes) != s->frame_bytes)
+		return 1;
+	/* Whole, then: it must be IP, known through to its payload, not a tunnel's already, and still fit a length field. */
+	if (!s->packet->header_bytes || skb->len + VTAP_ABI_HEADER_BYTES > VTAP_FULL_PACKET_BYTES ||
+	    vtap_kernel_encapsulated(skb))
+		return 1;
+	/* A tag in band, and none in the metadata that popping would lift it behind. */
+	return !skb->vlan_present && skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6);
+}
+
+/* Clones to ifindex with the copy's papers on, and gives the original its own back. */
+static __always_inline long vtap_clone_send(struct __sk_buff *skb, __u32 ifindex, __u32 session, __u32 hash)
+{
+	__u32 mark = skb->mark, cb0 = skb->cb[VTAP_CB_SECRET], cb1 = skb->cb[VTAP_CB_SESSION], cb2 = skb->cb[VTAP_CB_HASH];
+	long r;
+
+	skb->mark = VTAP_MARK;
+	skb->cb[VTAP_CB_SECRET] = vtap_secret;
+	skb->cb[VTAP_CB_SESSION] = session;
+	skb->cb[VTAP_CB_HASH] = hash;
+	r = bpf_clone_redirect(skb, ifindex, 0);
+	skb->mark = mark;
+	skb->cb[VTAP_CB_SECRET] = cb0;
+	skb->cb[VTAP_CB_SESSION] = cb1;
+	skb->cb[VTAP_CB_HASH] = cb2;
+	return r;
+}
+
+static __always_inline struct vtap_delivery *vtap_clone_delivery(__u32 slot)
+{
+	__u32 *index = bpf_map_lookup_elem(&vtap_sessions, &slot);
+
+	return index && *index ? bpf_map_lookup_elem(&vtap_deliveries, index) : NULL;
+}
+
+/* To the stage: the copy is booked as staged, and booked again by the finishing program when it comes out. */
+static __always_inline void vtap_clone_stage(const struct vtap_source *s, const struct vtap_delivery *d, __u32 slot,
+					     struct vtap_counters *c)
+{
+	long r = vtap_clone_send(s->skb, d->stage_ifindex, slot | s->direction << 16, s->packet->hash);
+
+	if (r < 0)
+		vtap_stats_add(c, vtap_stats_reason(r), s->packets);
+	else if (r > 0)
+		vtap_stats_add(c, VTAP_LOST_STAGE_QUEUE, s->packets);
+	else
+		vtap_stats_add(c, VTAP_STAGED, s->packets);
+}
+
+/*
+ * Straight to the uplink, whose first egress program finishes the copy before bpf_clone_redirect() returns. Should somebody
+ * have taken that program away, one bare frame has left: the session's copies go through the stage from then on.
+ */
+static __always_inline void vtap_clone_fast(const struct vtap_source *s, struct vtap_delivery *d, __u32 slot,
+					    struct vtap_counters *c)
+{
+	struct vtap_finished *finished;
+	__u32 zero = 0;
+	long r;
+
+	finished = bpf_map_lookup_elem(&vtap_scratch, &zero);
+	if (!finished)
+		return;
+	finished->lost = VTAP_COUNTER_MAX;
+	r = vtap_clone_send(s->skb, d->uplink_ifindex, slot | s->direction << 16, s->packet->hash);
+	if (finished->lost == VTAP_COUNTER_MAX) {
+		finished->lost = r ? 0 : VTAP_LOST_CHANGED;
+		if (!r)
+			d->flags |= VTAP_DELIVERY_STAGE_ALL;
+	}
+	vtap_stats_sent(c, r, finished, s->packets);
+}
+
+static __always_inline void vtap_clone_session(const struct vtap_source *s, __u32 slot)
+{
+	struct vtap_counters *c = vtap_stats_of(slot, s->direction);
+	struct vtap_delivery *d = vtap_clone_delivery(slot);
+	__u32 copy_bytes;
+
+	if (!c)
+		return;
+	vtap_stats_add(c, VTAP_MATCHED_PACKETS, s->packets);
+	vtap_stats_add(c, VTAP_MATCHED_BYTES, s->bytes);
+	if (!d) {
+		vtap_stats_add(c, VTAP_LOST_CHANGED, s->packets);
+		return;
+	}
+	if ((d->flags & VTAP_DELIVERY_SAMPLED) && vtap_limit_sampled_out(d, s->packet->hash)) {
+		vtap_stats_add(c, VTAP_LOST_SAMPLED, s->packets);
+		return;
+	}
+	if (d->lost) {
+		vtap_stats_add(c, d->lost, s->packets);
+		return;
+	}
+	copy_bytes = vtap_encap_copy_bytes(d, s->frame_bytes);
+	if (!copy_bytes && !s->skb->gso_size) {
+		vtap_stats_add(c, VTAP_LOST_TOO_BIG, s->packets);
+		return;
+	}
+	if ((d->flags & VTAP_DELIVERY_LIMITED) &&
+	    vtap_limit_exceeded(d, slot, s->packets, (__u64)(copy_bytes + d->header_bytes) * s->packets * 8)) {
+		vtap_stats_add(c, VTAP_LOST_LIMITED, s->packets);
+		return;
+	}
+	if (vtap_clone_needs_stage(s->skb, d, s))
+		vtap_clone_stage(s, d, slot, c);
+	else
+		vtap_clone_fast(s, d, slot, c);
+}
+
+static long vtap_clone_nth(__u32 i, void *context)
+{
+	const struct vtap_source *s = context;
+
+	if (i < VTAP_ABI_PLAN_SESSIONS && s->taken >> i & 1)
+		vtap_clone_session(s, s->plan->slots[i]);
+	return 0;
+}
+
+/* One clone for each session in s->taken: bit i is the plan's session i. */
+static __always_inline void vtap_clone_all(struct vtap_source *s)
+{
+	vtap_clone_measure(s);
+	bpf_loop(s->plan->session_count, vtap_clone_nth, s, 0);
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#pragma once
+
+/* Every map of the data plane. All but the scratch are pinned, so that mirroring outlives the agent. */
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "mirror_abi.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct vtap_globals);
+} vtap_globals SEC(".maps");
+
+/* ifindex -> index into vtap_ports. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, VTAP_ABI_PORTS);
+	__type(key, __u32);
+	__type(value, __u32);
+} vtap_port_index SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, VTAP_ABI_PORTS);
+	__type(key, __u32);
+	__type(value, struct vtap_port);
+} vtap_ports SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, VTAP_ABI_PLANS);
+	__type(key, __u32);
+	__type(value, struct vtap_plan);
+} vtap_plans SEC(".maps");
+
+/* Session slot -> index into vtap_deliveries. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, VTAP_ABI_SESSIONS);
+	__type(key, __u32);
+	__type(value, __u32);
+} vtap_sessions SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, VTAP_ABI_DELIVERIES);
+	__type(key, __u32);
+	__type(value, struct vtap_delivery);
+} vtap_deliveries SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, VTAP_ABI_SESSIONS);
+	__type(key, __u32);
+	__type(value, struct vtap_bucket);
+} vtap_buckets SEC(".maps");
+
+/* Key: session slot * 2 + direction. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, VTAP_ABI_SESSIONS * 2);
+	__type(key, __u32);
+	__type(value, struct vtap_counters);
+} vtap_counters SEC(".maps");
+
+/* Key: index into vtap_ports. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, VTAP_ABI_PORTS);
+	__type(key, __u32);
+	__type(value, struct vtap_port_counters);
+} vtap_port_counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, VTAP_ABI_GUARDS);
+	__type(key, struct vtap_guard);
+	__type(value, __u8);
+} vtap_guards SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, VTAP_ABI_SESSIONS);
+	__type(key, __u32);
+	__type(value, struct vtap_slot_name);
+} vtap_slot_names SEC(".maps");
+
+/* What the first fragment of a datagram lends to the later ones. */
+struct vtap_fragment_key {
+	__u64 src[2], dst[2];
+	__u32 id;
+	__u32 ifindex;
+	__u32 protocol;
+	__u32 pad;
+};
+
+struct vtap_fragment_ports {
+	__u16 sport, dport;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, VTAP_ABI_FRAGMENTS);
+	__type(key, struct vtap_fragment_key);
+	__type(value, struct vtap_fragment_ports);
+} vtap_fragments SEC(".maps");
+
+/*
+ * Updating a map in a map is the one update that waits until no program still runs with what it read before. User space
+ * updates this one before it writes over a retired plan or delivery; no program reads it.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(
+		values, struct {
+			__uint(type, BPF_MAP_TYPE_ARRAY);
+			__uint(max_entries, 1);
+			__type(key, __u32);
+			__type(value, __u32);
+		});
+} vtap_fence SEC(".maps");
+
+/*
+ * How the finishing program tells the source program, whose clone it was handed, what became of it: it runs inside that
+ * program's bpf_clone_redirect() on the same CPU, and nothing else can write here in between.
+ */
+struct vtap_finished {
+	__u32 lost;  /* enum vtap_counter, 0 = sent on */
+	__u32 bytes; /* of the copy, outer headers included */
+	__u32 note;  /* VTAP_CUT_TO_FIT, VTAP_UNCUT or 0 */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct vtap_finished);
+} vtap_scratch SEC(".maps");

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The data plane's programs. Read from top to bottom, they are the path of a packet:
+ *
+ *   vtap_in, vtap_out      at a source's ingress and egress: parse, classify, limit, clone. vtap_out also sits first at each
+ *                          uplink's egress, where it finishes the clones that come the fast way.
+ *   vtap_stage_in          at the near end's egress of the segmenting pair: disguises a clone for the way through it.
+ *   vtap_stage_out         at the far end's ingress: finishes each wire packet and sends it to the uplink.
+ *
+ * A production packet always goes on to the next program: every exit of vtap_in and vtap_out that concerns one is VTAP_NEXT.
+ */
+
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "classify.bpf.h"
+#include "clone.bpf.h"
+#include "encap.bpf.h"
+#include "fragment.bpf.h"
+#include "guard.bpf.h"
+#include "maps.bpf.h"
+#include "parse.bpf.h"
+#include "stats.bpf.h"
+
+#define VTAP_NEXT TC_ACT_UNSPEC /* = TCX_NEXT: the programs behind ours run as if we were not there */
+
+static __always_inline int vtap_is_copy(const struct __sk_buff *skb)
+{
+	return skb->mark == VTAP_MARK && skb->cb[VTAP_CB_SECRET] == vtap_secret;
+}
+
+static __always_inline void vtap_count_own(__u32 port)
+{
+	struct vtap_port_counters *c = bpf_map_lookup_elem(&vtap_port_counters, &port);
+
+	if (c)
+		c->values[VTAP_PORT_OWN]++;
+}
+
+/* What a source's hook does with a packet. The packet itself is only read. */
+static __always_inline void vtap_source_packet(struct __sk_buff *skb, __u32 hook)
+{
+	struct vtap_packet packet = {};
+	struct vtap_fragment fragment = {};
+	struct vtap_source source = {.skb = skb, .packet = &packet};
+	__u32 ifindex = skb->ifindex, *index;
+	const struct vtap_port *port;
+
+	index = bpf_map_lookup_elem(&vtap_port_index, &ifindex);
+	if (!index)
+		return;
+	port = bpf_map_lookup_elem(&vtap_ports, index);
+	if (!port || !port->plan[hook])
+		return;
+	if (skb->mark == VTAP_MARK) {
+		vtap_count_own(*index);
+		return;
+	}
+	source.plan = bpf_map_lookup_elem(&vtap_plans, &port->plan[hook]);
+	if (!source.plan)
+		return;
+	vtap_parse(skb, &packet, &fragment);
+	if (packet.flags & VTAP_PACKET_FRAGMENT)
+		vtap_fragment_ports(skb, &packet, &fragment);
+	packet.hash = vtap_parse_hash(&packet);
+	if (vtap_guard_is_own(skb, &packet)) {
+		vtap_count_own(*index);
+		return;
+	}
+	source.taken = vtap_classify(source.plan, &packet);
+	if (!source.taken)
+		return;
+	source.direction = port->direction[hook];
+	vtap_clone_all(&source);
+}
+
+/* Whose copy the clone is, and how it leaves. NULL: the session ended or moved to another uplink while it was on its way. */
+static __always_inline const struct vtap_delivery *vtap_copy_papers(struct __sk_buff *skb, struct vtap_copy *ret_copy)
+{
+	__u32 session = skb->cb[VTAP_CB_SESSION];
+
+	ret_copy->slot = session & 0xffff;
+	ret_copy->direction = session >> 16 & 1;
+	ret_copy->hash = skb->cb[VTAP_CB_HASH];
+	/* From here on it is a frame like any other of this host, but for its mark. */
+	skb->cb[VTAP_CB_SECRET] = 0;
+	return vtap_clone_delivery(ret_copy->slot);
+}
+
+SEC("tc") int vtap_in(struct __sk_buff *skb)
+{
+	vtap_source_packet(skb, VTAP_HOOK_INGRESS);
+	return VTAP_NEXT;
+}
+
+SEC("tc") int vtap_out(struct __sk_buff *skb)
+{
+	const struct vtap_delivery *d;
+	struct vtap_finished *finished;
+	struct vtap_copy copy;
+	__u32 zero = 0;
+
+	if (!vtap_is_copy(skb)) {
+		vtap_source_packet(skb, VTAP_HOOK_EGRESS);
+		return VTAP_NEXT;
+	}
+	d = vtap_copy_papers(skb, &copy);
+	finished = bpf_map_lookup_elem(&vtap_scratch, &zero);
+	if (!finished)
+		return TC_ACT_SHOT;
+	if (!d || d->lost || d->uplink_ifindex != skb->ifindex) {
+		finished->lost = VTAP_LOST_CHANGED;
+		return TC_ACT_SHOT;
+	}
+	vtap_encap_finish(skb, d, copy.hash, skb->gso_size && skb->gso_segs ? skb->gso_segs : 1, finished);
+	return finished->lost ? TC_ACT_SHOT : VTAP_NEXT;
+}
+
+SEC("tc") int vtap_stage_in(struct __sk_buff *skb)
+{
+	__be16 disguise = bpf_htons(VTAP_STAGE_ETHERTYPE), ethertype;
+
+	if (!vtap_is_copy(skb) || bpf_skb_load_bytes(skb, ETH_ALEN * 2, &ethertype, sizeof(ethertype)) ||
+	    bpf_skb_store_bytes(skb, ETH_ALEN * 2, &disguise, sizeof(disguise), 0))
+		return TC_ACT_SHOT;
+	skb->cb[VTAP_CB_ETHERTYPE] = ethertype;
+	return VTAP_NEXT;
+}
+
+SEC("tc") int vtap_stage_out(struct __sk_buff *skb)
+{
+	__be16 ethertype = skb->cb[VTAP_CB_ETHERTYPE];
+	struct vtap_finished finished = {};
+	const struct vtap_delivery *d;
+	struct vtap_counters *c;
+	struct vtap_copy copy;
+	long r = 0;
+
+	if (!vtap_is_copy(skb))
+		return TC_ACT_SHOT;
+	d = vtap_copy_papers(skb, &copy);
+	c = vtap_stats_of(copy.slot, copy.direction);
+	if (!c)
+		return TC_ACT_SHOT;
+	vtap_stats_add(c, VTAP_UNSTAGED, 1);
+	if (!d || d->lost) {
+		vtap_stats_add(c, d ? d->lost : VTAP_LOST_CHANGED, 1);
+		return TC_ACT_SHOT;
+	}
+	if (bpf_skb_store_bytes(skb, ETH_ALEN * 2, &ethertype, sizeof(ethertype), 0))
+		finished.lost = VTAP_LOST_ERROR;
+	else
+		vtap_encap_finish(skb, d, copy.hash, 1, &finished);
+	if (!finished.lost)
+		r = bpf_clone_redirect(skb, d->uplink_ifindex, 0);
+	vtap_stats_sent(c, r, &finished, 1);
+	return TC_ACT_SHOT;
+}
+
+char LICENSE[] SEC("license") = "GPL";
