@@ -45,10 +45,6 @@ static void put_bytes(struct buffer *b, const char *bytes, size_t count)
 
 	if (b->error < 0)
 		return;
-	if (count > VTAP_METRICS_TEXT_MAX_BYTES - b->used) {
-		b->error = -E2BIG;
-		return;
-	}
 	while (size < b->used + count)
 		size *= 2;
 	if (size != b->size) {
@@ -223,7 +219,7 @@ static int sample_add(struct vtap_metrics *m, const char *name, const struct vta
 	put(b, value);
 	put(b, "\n");
 	r = b->error;
-	if (r == 0 && b->used - before > VTAP_METRICS_TEXT_MAX_BYTES - m->sample_bytes)
+	if (r == 0 && b->used - before > VTAP_METRICS_SAMPLES_MAX_BYTES - m->sample_bytes)
 		r = -E2BIG;
 	if (r < 0) {
 		b->used = before;

@@ -14,7 +14,7 @@
 
 #define VTAP_METRICS_FAMILIES_MAX 128
 #define VTAP_METRICS_LABELS_MAX 8
-#define VTAP_METRICS_TEXT_MAX_BYTES (32U << 20)
+#define VTAP_METRICS_SAMPLES_MAX_BYTES (32U << 20) /* of the text, without its HELP and TYPE lines */
 #define VTAP_METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
 enum vtap_metrics_type { VTAP_METRICS_COUNTER, VTAP_METRICS_GAUGE, VTAP_METRICS_TYPE_MAX };
