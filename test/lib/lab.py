@@ -80,8 +80,8 @@ class Namespace:
         self.label = label
         self.name = f"{lab.prefix}-{label}"
         self.path = f"{NETNS_DIR}/{self.name}"
+        lab.on_exit(self._delete)  # before it exists, so that no signal comes between the two
         run(["ip", "netns", "add", self.name])
-        lab.on_exit(self._delete)
         self.sysctl({"net.ipv6.conf.all.disable_ipv6": int(not ipv6), "net.ipv6.conf.default.disable_ipv6": int(not ipv6),
                      "net.ipv6.conf.all.accept_dad": 0, "net.ipv6.conf.default.accept_dad": 0,
                      "net.ipv6.conf.default.router_solicitations": 0})
@@ -142,6 +142,10 @@ class Namespace:
     def route(self, destination, via=None, dev=None, extra=""):
         words = f"{'-6 ' if ':' in destination + (via or '') else ''}route replace {destination}"
         self.ip(words + (f" via {via}" if via else "") + (f" dev {dev}" if dev else "") + f" {extra}")
+
+    def neighbour(self, address, mac, device):
+        """A permanent entry, so that no ARP or neighbour discovery is seen on the cable."""
+        self.ip(f"neighbour replace {address} lladdr {mac} dev {device} nud permanent")
 
     def link(self, device):
         """What `ip -j -d -s link show` says of one device, statistics included."""
@@ -257,8 +261,8 @@ class Lab:
         """A bpffs of its own, mounted outside of every `ip netns exec`, so that pins outlive what made them."""
         path = self.path(name)
         os.mkdir(path)
+        self.on_exit(lambda: run(["umount", path], check=False))
         run(["mount", "-t", "bpf", "bpf", path])
-        self.on_exit(lambda: run(["umount", path]))
         return path
 
 
