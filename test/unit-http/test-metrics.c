@@ -81,7 +81,7 @@ static void test_label_escaping(void **state)
 		const char *value, *escaped;
 	} cases[] = {
 	    {"", ""},
-	    {"a\"b\\c\nd", "a\\\"b\\\\c\\nd"},
+	    {"a\"b\\c\n{", "a\\\"b\\\\c\\n{"},
 	    {"{}=, ", "{}=, "},
 	    {"gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80", "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80"},
 	    {"\xff", "\xef\xbf\xbd"},
