@@ -26,7 +26,9 @@ class Agent:
     def __init__(self, namespace, config, name="agent", options=()):
         self.namespace, self.lab, self.name = namespace, namespace.lab, f"{name}-{namespace.label}"
         self.options = list(options)
-        self.pin_dir = self.lab.bpffs(f"{self.name}.bpf")
+        # The kernel puts files of its own into the root of a bpffs.
+        self.pin_dir = os.path.join(self.lab.bpffs(f"{self.name}.bpf"), "vtap")
+        os.mkdir(self.pin_dir)
         self.state_dir = self.lab.path(f"{self.name}.state")
         os.makedirs(self.state_dir, exist_ok=True)
         self.config_path = self.lab.path(f"{self.name}.yaml")

@@ -6,10 +6,11 @@ import signal
 import subprocess
 import sys
 
+import agent
 import packet
 from capture import Capture, Tcpdump, tshark
 from case import SMALL, Case, main
-from lab import Lab, TimedOut, remove_stale, run, wait_until
+from lab import CommandFailed, Lab, TimedOut, remove_stale, run, wait_until
 from traffic import RawSender, download, http_server, iperf3, number_of, numbered_udp, ping, segments
 
 A, B = "10.0.0.1", "10.0.0.2"
@@ -149,6 +150,57 @@ with Lab() as lab:
     def test_wait_until_names_what_it_awaited(self):
         with self.assertRaisesRegex(TimedOut, "the impossible"):
             wait_until(lambda: False, 0.05, "the impossible")
+
+
+class StandIn(Case):
+    """What drives the agent, with a program in its place that speaks like it."""
+
+    PROGRAM = """#!/usr/bin/python3 -B
+import json, os, signal, socket, sys
+arguments = sys.argv[1:]
+value = lambda name: arguments[arguments.index(name) + 1]
+if "--status" in arguments:
+    print(json.dumps({"pins": os.listdir(value("--pin-dir")), "state": value("--state-dir")}))
+    sys.exit(0)
+if "--check" in arguments:
+    sys.exit(0 if "good" in open(value("--config")).read() else 2)
+notify = lambda text: socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(text, os.environ["NOTIFY_SOCKET"])
+if "bad" in open(value("--config")).read():
+    sys.exit("line 1: bad")
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP, signal.SIGTERM})
+os.makedirs(value("--pin-dir") + "/maps", exist_ok=True)
+notify(b"READY=1\\nSTATUS=fine")
+while signal.sigwait({signal.SIGHUP, signal.SIGTERM}) == signal.SIGHUP:
+    notify(b"RELOADING=1")
+    notify(b"READY=1")
+"""
+
+    def setUp(self):
+        self.lab = self.enterContext(Lab())
+        program = self.lab.path("program")
+        with open(program, "w") as out:
+            out.write(self.PROGRAM)
+        os.chmod(program, 0o755)
+        real, agent.PROGRAM = agent.PROGRAM, program
+        self.addCleanup(setattr, agent, "PROGRAM", real)
+        self.host = self.lab.namespace("host")
+
+    def test_life(self):
+        subject = agent.Agent(self.host, {"good": 1}).start()
+        self.assertGreater(subject.memory_bytes(), 1 << 20)
+        self.assertEqual(subject.wait_status(lambda status: status["pins"])["pins"], ["maps"])
+        self.assertEqual(subject.status()["state"], subject.state_dir)
+        for _ in range(3):
+            subject.reload({"good": 2})
+        subject.stop()
+        self.assertEqual(subject.start().status()["pins"], ["maps"])
+        subject.kill9()
+        self.assertEqual(subject.start().status()["pins"], ["maps"])
+        self.assertEqual([subject.check(text).returncode for text in ("good", "else")], [0, 2])
+
+    def test_failure_shows_the_agents_own_words(self):
+        with self.assertRaisesRegex(CommandFailed, "line 1: bad"):
+            agent.Agent(self.host, "bad").start()
 
 
 main()
