@@ -23,6 +23,8 @@
 #define VTAP_FILTER_RULES_MAX 64 /* of one filter and direction, and of one interface and direction over all sessions */
 #define VTAP_INTERFACE_SESSIONS_MAX 64
 #define VTAP_NEVER_MIRROR_MAX 1024
+#define VTAP_TUNNEL_PORTS_MAX 8  /* distinct UDP ports of all sessions and never_mirror together */
+#define VTAP_TUNNEL_PORT 4789    /* unless the file says otherwise: VXLAN's own */
 #define VTAP_RULE_NUMBER_MAX 16777216U
 #define VTAP_SESSION_NUMBER_MAX 32766U
 #define VTAP_VNI_MAX 0xffffffU
@@ -80,6 +82,7 @@ struct vtap_filter {
 	size_t rule_count[VTAP_DIRECTION_MAX];
 };
 
+/* A device has one side in the whole file. */
 struct vtap_source {
 	unsigned line;
 	char device[VTAP_DEVICE_MAX + 1];
@@ -89,12 +92,12 @@ struct vtap_source {
 struct vtap_session {
 	char name[VTAP_NAME_MAX + 1];
 	unsigned line;
-	uint32_t number;
+	uint32_t number; /* 1..VTAP_SESSION_NUMBER_MAX, unique among a device's exclusive sessions; 0 = copy without one */
 	enum vtap_mode mode;
 	bool enabled;
 	bool direction[VTAP_DIRECTION_MAX];
 	enum vtap_on_reject on_reject;
-	struct vtap_source *sources; /* owned */
+	struct vtap_source *sources; /* owned; at least one, no device twice */
 	size_t source_count;
 	const struct vtap_filter *filter; /* borrowed from the same config; NULL = every frame, non-IP included */
 	const struct vtap_target *target; /* borrowed from the same config */
@@ -122,8 +125,10 @@ struct vtap_config {
 };
 
 /*
- * Parses and validates a file's text (YAML, of which JSON is a part). On failure returns -EINVAL (-E2BIG for a limit,
- * -ENOMEM), fills *reterr with the line and the field, and leaves *ret_config untouched. The result is the caller's.
+ * Parses and validates a file's text (YAML, of which JSON is a part). Sessions that are not enabled are validated like the
+ * others, but take none of the room that one interface and direction has for sessions and rules. On failure returns
+ * -EINVAL (-E2BIG for a limit, -ENOMEM), fills *reterr with the line and the field, and leaves *ret_config untouched.
+ * The result is the caller's.
  */
 int vtap_config_parse(const char *text, size_t size_bytes, struct vtap_config **ret_config, struct vtap_error *reterr);
 struct vtap_config *vtap_config_free(struct vtap_config *c);
