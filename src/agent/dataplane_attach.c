@@ -363,21 +363,43 @@ static int pins_remove(const char *pin_dir, const char *dir)
 	return r;
 }
 
+/* No source program clones any more when this returns: only then may the programs go that finish the clones. */
+static int sources_stop(struct vtap_dataplane *d)
+{
+	uint32_t ifindex = 0, port;
+
+	while (vtap_dataplane_port_index_next(d, &ifindex, &port) >= 0) {
+		int r = vtap_dataplane_port_index_delete(d, ifindex);
+
+		if (r < 0)
+			return r;
+		ifindex = 0;
+	}
+	return vtap_dataplane_fence(d);
+}
+
+static int attachments_remove(const char *pin_dir)
+{
+	VTAP_CLEANUP(vtap_dataplane_freep) struct vtap_dataplane *d = NULL;
+	int r = vtap_dataplane_open_pinned(pin_dir, &d);
+
+	if (r == -ENOENT)
+		return 0;
+	if (r >= 0)
+		r = sources_stop(d);
+	while (r >= 0 && d->attached_count) {
+		struct vtap_attachment a = d->attached[0].a;
+
+		r = vtap_dataplane_detach(d, a.ifindex, a.hook);
+	}
+	return r;
+}
+
 int vtap_dataplane_remove(const char *pin_dir)
 {
-	struct vtap_dataplane d = {.pin_dir = (char *)pin_dir};
 	int r, first = 0;
 
-	r = vtap_dataplane_attachments_load(&d);
-	while (r >= 0 && d.attached_count) {
-		struct vtap_attachment a = d.attached[0].a;
-
-		r = vtap_dataplane_detach(&d, a.ifindex, a.hook);
-	}
-	for (size_t i = 0; i < d.attached_count; i++)
-		vtap_closep(&d.attached[i].link_fd);
-	free(d.attached);
-	first = r;
+	first = attachments_remove(pin_dir);
 	r = pins_remove(pin_dir, "attached");
 	first = first < 0 ? first : r;
 	r = pins_remove(pin_dir, "maps");

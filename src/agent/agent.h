@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The agent's state: what is wanted, what the kernel holds, and what joins the two. One thread, one event loop. */
+
+#include <systemd/sd-event.h>
+
+#include "agent/dataplane.h"
+#include "agent/nexthop.h"
+#include "agent/pool.h"
+#include "agent/slots.h"
+#include "http/http.h"
+#include "model/config.h"
+#include "net/net.h"
+
+#define VTAP_STAGE_NEAR "vtap-near"
+#define VTAP_STAGE_FAR "vtap-far"
+#define VTAP_STAGE_QUEUE_BYTES (16U << 20)
+
+struct vtap_agent_options {
+	const char *config_path;
+	const char *pin_dir;
+	const char *state_dir;
+	const char *metrics; /* ADDRESS:PORT, or NULL */
+	bool unpinned;
+	enum vtap_hook_kind hook;
+};
+
+struct vtap_rates {
+	double matched_pps, mirrored_pps, mirrored_bps, lost_pps;
+};
+
+/* Runtime side of config->sessions[i]. */
+struct vtap_agent_session {
+	uint16_t slot;
+	size_t target;     /* index into config->targets and agent->nexthops */
+	struct vtap_counters seen[VTAP_DIRECTION_MAX]; /* at the last tick */
+	struct vtap_rates rates;
+};
+
+/* A source device as the data plane knows it. */
+struct vtap_agent_port {
+	uint32_t ifindex;
+	uint32_t port; /* index in the data plane */
+	struct vtap_port value;
+};
+
+struct vtap_agent {
+	struct vtap_agent_options options;
+	sd_event *event;                     /* owned */
+	struct vtap_net *net;                /* owned */
+	struct vtap_dataplane *dataplane;    /* owned */
+	struct vtap_config *config;          /* owned */
+	struct vtap_nexthop *nexthops;       /* owned; by target */
+	struct vtap_agent_session *sessions; /* owned; by session of config */
+	struct vtap_slots slots;
+	uint32_t slot_delivery[VTAP_ABI_SESSIONS]; /* index of the delivery in force; 0 = none */
+	struct vtap_pool *plans, *deliveries; /* owned */
+	struct vtap_agent_port *ports;        /* owned */
+	size_t port_count;
+	bool port_used[VTAP_ABI_PORTS];
+	uint32_t near_ifindex, far_ifindex; /* 0 = no stage */
+	uint64_t ticked_ns;
+	uint64_t generation; /* of the configuration, from 1 */
+	unsigned ticks;
+	struct vtap_error last_error; /* of the last reload; code 0 = it was taken */
+	char last_apply_error[256];   /* empty = everything is as wanted */
+	struct vtap_http_server *metrics; /* owned; NULL = none */
+	int control_fd;              /* listening socket of --status; owned */
+	int lock_fd;                 /* holds the state directory; owned */
+	sd_event_source *settle;     /* owned; armed while an apply is due */
+};
+
+/* Makes the data plane what agent->config wants, as far as devices and routes allow now. Idempotent. apply.c */
+int vtap_apply(struct vtap_agent *a);
+
+/* Takes over the sessions, ports, plans and deliveries that an earlier process left pinned. takeover.c */
+int vtap_takeover(struct vtap_agent *a);
+
+/*
+ * Replaces the configuration, and frees the old one; on failure the old one stays in force, *reterr says why, and config
+ * stays the caller's. reload.c
+ */
+int vtap_reload(struct vtap_agent *a, struct vtap_config *config, struct vtap_error *reterr);
+/* As far as it can be checked without changing anything: the file, and its targets against this host's routes. reload.c */
+int vtap_reload_check(const char *path, struct vtap_config **ret_config, struct vtap_error *reterr);
+/* Reads, parses and validates a file. reload.c */
+int vtap_reload_read(const char *path, struct vtap_config **ret_config, struct vtap_error *reterr);
+
+/* A device that is a source, and at the same time what copies leave by to a target right behind it. apply.c */
+bool vtap_apply_receives_copies(const struct vtap_agent *a, uint32_t ifindex, enum vtap_side side);
+/* Whether copies that leave by that device must go through the stage, because something sits ahead of us. apply.c */
+bool vtap_apply_uplink_crowded(struct vtap_agent *a, uint32_t ifindex);

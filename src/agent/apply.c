@@ -1,0 +1,481 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/*
+ * From the configuration, and the devices, routes and neighbours as they are, to the data plane. Order matters: what a
+ * packet may be pointed to is filled before anything points there, and is given back after nothing does any more.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/agent.h"
+#include "agent/delivery.h"
+#include "agent/wanted.h"
+#include "basic/log.h"
+
+/* Remembers the first thing that did not work, for status, and goes on: the rest should be mirrored all the same. */
+static void failed(struct vtap_agent *a, int r, const char *what, const char *device)
+{
+	if (!*a->last_apply_error)
+		snprintf(a->last_apply_error, sizeof(a->last_apply_error), "%s %s: %s", what, device, strerror(-r));
+}
+
+static const char *device_name(const struct vtap_agent *a, uint32_t ifindex, char buffer[IFNAMSIZ])
+{
+	struct vtap_link link;
+
+	if (vtap_net_link_by_index(a->net, ifindex, &link) >= 0)
+		memcpy(buffer, link.name, IFNAMSIZ);
+	else
+		snprintf(buffer, IFNAMSIZ, "%u", ifindex);
+	return buffer;
+}
+
+/* The one wait of a change: afterwards everything retired before is free. */
+static int grace_period(struct vtap_agent *a)
+{
+	int r = vtap_dataplane_fence(a->dataplane);
+
+	if (r < 0)
+		return r;
+	vtap_pool_reclaim(a->plans);
+	vtap_pool_reclaim(a->deliveries);
+	vtap_slots_reclaim(&a->slots);
+	return 0;
+}
+
+static int slots_assign(struct vtap_agent *a)
+{
+	for (size_t i = 0; i < a->config->session_count; i++) {
+		struct vtap_agent_session *s = &a->sessions[i];
+		bool fresh = false;
+		int r;
+
+		r = vtap_slots_take(&a->slots, a->config->sessions[i].name, &s->slot, &fresh);
+		if (r == -EAGAIN) {
+			r = grace_period(a);
+			if (r >= 0)
+				r = vtap_slots_take(&a->slots, a->config->sessions[i].name, &s->slot, &fresh);
+		}
+		if (r >= 0 && fresh) {
+			r = vtap_dataplane_counters_clear(a->dataplane, s->slot);
+			if (r >= 0)
+				r = vtap_dataplane_slot_name_write(a->dataplane, s->slot, &a->slots.names[s->slot]);
+			if (r >= 0)
+				memset(s->seen, 0, sizeof(s->seen));
+		}
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static bool slot_configured(const struct vtap_agent *a, uint16_t slot)
+{
+	for (size_t i = 0; i < a->config->session_count; i++) {
+		if (a->sessions[i].slot == slot)
+			return true;
+	}
+	return false;
+}
+
+static bool slot_enabled(const struct vtap_agent *a, uint16_t slot)
+{
+	for (size_t i = 0; i < a->config->session_count; i++) {
+		if (a->sessions[i].slot == slot)
+			return a->config->sessions[i].enabled;
+	}
+	return false;
+}
+
+/* Sessions that ended give their delivery and slot back; disabled ones their delivery. No plan names them any more. */
+static int slots_release(struct vtap_agent *a)
+{
+	static const struct vtap_slot_name nobody;
+	int r = 0;
+
+	for (uint16_t slot = 0; r >= 0 && slot < VTAP_ABI_SESSIONS; slot++) {
+		if (!*a->slots.names[slot].name || slot_enabled(a, slot))
+			continue;
+		if (a->slot_delivery[slot]) {
+			r = vtap_dataplane_session_write(a->dataplane, slot, 0);
+			vtap_pool_put(a->deliveries, a->slot_delivery[slot]);
+			a->slot_delivery[slot] = 0;
+		}
+		if (slot_configured(a, slot))
+			continue;
+		if (r >= 0)
+			r = vtap_dataplane_slot_name_write(a->dataplane, slot, &nobody);
+		vtap_slots_retire(&a->slots, slot);
+	}
+	return r;
+}
+
+static int nexthops_resolve(struct vtap_agent *a)
+{
+	for (size_t i = 0; i < a->config->target_count; i++) {
+		int r = vtap_nexthop_resolve(a->net, &a->config->targets[i], a->config->uplink, &a->nexthops[i]);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static bool any_enabled(const struct vtap_agent *a)
+{
+	for (size_t i = 0; i < a->config->session_count; i++) {
+		if (a->config->sessions[i].enabled)
+			return true;
+	}
+	return false;
+}
+
+/* The segmenting pair exists while any session is enabled. */
+static int stage_apply(struct vtap_agent *a)
+{
+	struct vtap_link near, far;
+	int r;
+
+	if (!any_enabled(a))
+		return 0;
+	if (vtap_net_link_by_index(a->net, a->near_ifindex, &near) < 0 || !near.up ||
+	    vtap_net_link_by_index(a->net, a->far_ifindex, &far) < 0 || !far.up) {
+		r = vtap_net_stage_ensure(a->net, VTAP_STAGE_NEAR, VTAP_STAGE_FAR, VTAP_STAGE_QUEUE_BYTES, &a->near_ifindex,
+					  &a->far_ifindex);
+		if (r < 0)
+			return r;
+	}
+	r = vtap_dataplane_attach(a->dataplane, a->near_ifindex, VTAP_HOOK_EGRESS, VTAP_PROGRAM_STAGE_IN);
+	if (r >= 0)
+		r = vtap_dataplane_attach(a->dataplane, a->far_ifindex, VTAP_HOOK_INGRESS, VTAP_PROGRAM_STAGE_OUT);
+	return r;
+}
+
+static void stage_release(struct vtap_agent *a)
+{
+	if (!a->near_ifindex || any_enabled(a))
+		return;
+	(void)vtap_dataplane_detach(a->dataplane, a->near_ifindex, VTAP_HOOK_EGRESS);
+	(void)vtap_dataplane_detach(a->dataplane, a->far_ifindex, VTAP_HOOK_INGRESS);
+	(void)vtap_net_stage_remove(a->net, VTAP_STAGE_NEAR);
+	a->near_ifindex = a->far_ifindex = 0;
+}
+
+static bool attachment_find(struct vtap_agent *a, uint32_t ifindex, enum vtap_hook hook, struct vtap_attachment *ret)
+{
+	for (size_t i = 0; vtap_dataplane_attachment(a->dataplane, i, ret) >= 0; i++) {
+		if (ret->ifindex == ifindex && ret->hook == hook)
+			return true;
+	}
+	return false;
+}
+
+bool vtap_apply_uplink_crowded(struct vtap_agent *a, uint32_t ifindex)
+{
+	struct vtap_attachment at;
+	struct vtap_order order;
+	char name[IFNAMSIZ];
+	bool hooked = false;
+	uint32_t preference;
+
+	if (vtap_net_nft_egress(a->net, device_name(a, ifindex, name), &hooked) >= 0 && hooked)
+		return true;
+	if (!attachment_find(a, ifindex, VTAP_HOOK_EGRESS, &at))
+		return true;
+	if (!at.preference)
+		return vtap_dataplane_order(a->dataplane, &at, &order) < 0 || order.position != 1;
+	return vtap_net_clsact_first(a->net, ifindex, true, at.program_id, &preference) >= 0 && preference < at.preference;
+}
+
+/* An uplink must be able to finish copies before any is sent there. */
+static void uplink_apply(struct vtap_agent *a, const struct vtap_nexthop *h)
+{
+	int r;
+
+	if (h->state != VTAP_NEXTHOP_READY)
+		return;
+	r = vtap_dataplane_attach(a->dataplane, h->ifindex, VTAP_HOOK_EGRESS, VTAP_PROGRAM_OUT);
+	if (r < 0)
+		failed(a, r, "cannot attach to the egress of", h->device);
+}
+
+static int delivery_publish(struct vtap_agent *a, const struct vtap_delivery *d, uint32_t *ret_index)
+{
+	bool fresh = false;
+	int r;
+
+	r = vtap_pool_take(a->deliveries, d, ret_index, &fresh);
+	if (r == -EAGAIN) {
+		r = grace_period(a);
+		if (r >= 0)
+			r = vtap_pool_take(a->deliveries, d, ret_index, &fresh);
+	}
+	if (r < 0)
+		return r;
+	if (!fresh) {
+		struct vtap_delivery held;
+
+		/* The data plane itself marks a delivery whose uplink lost our program: the agent has put it back. */
+		fresh = vtap_dataplane_delivery_read(a->dataplane, *ret_index, &held) < 0 ||
+			memcmp(&held, d, sizeof(held));
+	}
+	return fresh ? vtap_dataplane_delivery_write(a->dataplane, *ret_index, d) : 0;
+}
+
+static int deliveries_apply(struct vtap_agent *a)
+{
+	for (size_t i = 0; i < a->config->session_count; i++) {
+		const struct vtap_session *s = &a->config->sessions[i];
+		const struct vtap_nexthop *h = &a->nexthops[a->sessions[i].target];
+		uint16_t slot = a->sessions[i].slot;
+		struct vtap_delivery d;
+		uint32_t index;
+		int r;
+
+		if (!s->enabled)
+			continue;
+		uplink_apply(a, h);
+		vtap_delivery_make(s, h, a->near_ifindex,
+				   h->state == VTAP_NEXTHOP_READY && vtap_apply_uplink_crowded(a, h->ifindex), &d);
+		r = delivery_publish(a, &d, &index);
+		if (r < 0)
+			return r;
+		if (index != a->slot_delivery[slot]) {
+			r = vtap_dataplane_session_write(a->dataplane, slot, index);
+			if (r < 0)
+				return r;
+		}
+		/* The reference that was held before, or the second one on the same entry. */
+		vtap_pool_put(a->deliveries, a->slot_delivery[slot]);
+		a->slot_delivery[slot] = index;
+	}
+	return 0;
+}
+
+static int plan_publish(struct vtap_agent *a, const struct vtap_plan *plan, uint32_t *ret_index)
+{
+	bool fresh = false;
+	int r;
+
+	r = vtap_pool_take(a->plans, plan, ret_index, &fresh);
+	if (r == -EAGAIN) {
+		r = grace_period(a);
+		if (r >= 0)
+			r = vtap_pool_take(a->plans, plan, ret_index, &fresh);
+	}
+	if (r < 0)
+		return r;
+	return fresh ? vtap_dataplane_plan_write(a->dataplane, *ret_index, plan) : 0;
+}
+
+static struct vtap_agent_port *port_find(struct vtap_agent *a, uint32_t ifindex)
+{
+	for (size_t i = 0; i < a->port_count; i++) {
+		if (a->ports[i].ifindex == ifindex)
+			return &a->ports[i];
+	}
+	return NULL;
+}
+
+static int port_add(struct vtap_agent *a, uint32_t ifindex, struct vtap_agent_port **ret_port)
+{
+	struct vtap_agent_port *grown = reallocarray(a->ports, a->port_count + 1, sizeof(*grown));
+	uint32_t port = 0;
+
+	if (!grown)
+		return -ENOMEM;
+	a->ports = grown;
+	while (port < VTAP_ABI_PORTS && a->port_used[port])
+		port++;
+	if (port == VTAP_ABI_PORTS)
+		return -ENOSPC;
+	a->port_used[port] = true;
+	(void)vtap_dataplane_port_counters_clear(a->dataplane, port);
+	a->ports[a->port_count] = (struct vtap_agent_port){.ifindex = ifindex, .port = port};
+	*ret_port = &a->ports[a->port_count++];
+	return 0;
+}
+
+/* Tables first, then the one word that points to them, then the programs. */
+static int port_apply(struct vtap_agent *a, const struct vtap_wanted_port *w)
+{
+	struct vtap_agent_port *p = port_find(a, w->ifindex);
+	struct vtap_port value = {};
+	int r = 0;
+
+	if (!p) {
+		r = port_add(a, w->ifindex, &p);
+		if (r < 0)
+			return r;
+	}
+	for (size_t hook = 0; hook < VTAP_HOOK_MAX; hook++) {
+		value.direction[hook] = w->direction[hook];
+		if (!w->used[hook])
+			continue;
+		r = plan_publish(a, w->plans[hook], &value.plan[hook]);
+		if (r < 0)
+			return r;
+	}
+	if (memcmp(&value, &p->value, sizeof(value)))
+		r = vtap_dataplane_port_write(a->dataplane, p->port, &value);
+	if (r >= 0)
+		r = vtap_dataplane_port_index_write(a->dataplane, w->ifindex, p->port);
+	for (size_t hook = 0; hook < VTAP_HOOK_MAX; hook++)
+		vtap_pool_put(a->plans, p->value.plan[hook]);
+	p->value = value;
+	if (r >= 0 && w->used[VTAP_HOOK_INGRESS])
+		r = vtap_dataplane_attach(a->dataplane, w->ifindex, VTAP_HOOK_INGRESS, VTAP_PROGRAM_IN);
+	if (r >= 0 && w->used[VTAP_HOOK_EGRESS])
+		r = vtap_dataplane_attach(a->dataplane, w->ifindex, VTAP_HOOK_EGRESS, VTAP_PROGRAM_OUT);
+	return r;
+}
+
+static bool port_wanted(const struct vtap_wanted *w, uint32_t ifindex)
+{
+	for (size_t i = 0; i < w->port_count; i++) {
+		if (w->ports[i].ifindex == ifindex)
+			return true;
+	}
+	return false;
+}
+
+static void ports_release(struct vtap_agent *a, const struct vtap_wanted *w)
+{
+	static const struct vtap_port nothing;
+
+	for (size_t i = a->port_count; i-- > 0;) {
+		struct vtap_agent_port *p = &a->ports[i];
+
+		if (port_wanted(w, p->ifindex))
+			continue;
+		(void)vtap_dataplane_port_write(a->dataplane, p->port, &nothing);
+		(void)vtap_dataplane_port_index_delete(a->dataplane, p->ifindex);
+		for (size_t hook = 0; hook < VTAP_HOOK_MAX; hook++)
+			vtap_pool_put(a->plans, p->value.plan[hook]);
+		a->port_used[p->port] = false;
+		*p = a->ports[--a->port_count];
+	}
+}
+
+static bool is_uplink(const struct vtap_agent *a, uint32_t ifindex)
+{
+	for (size_t i = 0; i < a->config->session_count; i++) {
+		const struct vtap_nexthop *h = &a->nexthops[a->sessions[i].target];
+
+		if (a->config->sessions[i].enabled && h->state == VTAP_NEXTHOP_READY && h->ifindex == ifindex)
+			return true;
+	}
+	return false;
+}
+
+static bool attachment_needed(const struct vtap_agent *a, const struct vtap_attachment *at)
+{
+	for (size_t i = 0; i < a->port_count; i++) {
+		if (a->ports[i].ifindex == at->ifindex && a->ports[i].value.plan[at->hook])
+			return true;
+	}
+	if (at->ifindex == a->near_ifindex || at->ifindex == a->far_ifindex)
+		return any_enabled(a);
+	return at->hook == VTAP_HOOK_EGRESS && is_uplink(a, at->ifindex);
+}
+
+/*
+ * A source's program that looked a delivery up before it changed may still send a clone to the uplink of old: the program
+ * there goes only after the grace period, or the clone would leave without its headers.
+ */
+static void attachments_release(struct vtap_agent *a)
+{
+	struct vtap_attachment at;
+	bool waited = false;
+	size_t i = 0;
+
+	while (vtap_dataplane_attachment(a->dataplane, i, &at) >= 0) {
+		if (attachment_needed(a, &at)) {
+			i++;
+			continue;
+		}
+		if (!waited && grace_period(a) < 0)
+			return;
+		waited = true;
+		if (vtap_dataplane_detach(a->dataplane, at.ifindex, at.hook) < 0)
+			i++;
+	}
+}
+
+bool vtap_apply_receives_copies(const struct vtap_agent *a, uint32_t ifindex, enum vtap_side side)
+{
+	if (side != VTAP_SIDE_HOST)
+		return false;
+	for (size_t i = 0; i < a->config->session_count; i++) {
+		const struct vtap_nexthop *h = &a->nexthops[a->sessions[i].target];
+
+		if (a->config->sessions[i].enabled && h->ifindex == ifindex)
+			return true;
+	}
+	return false;
+}
+
+static uint32_t source_device(void *userdata, const char *name)
+{
+	const struct vtap_agent *a = userdata;
+	struct vtap_link link;
+
+	if (vtap_net_link_by_name(a->net, name, &link) < 0)
+		return 0;
+	return link.ifindex;
+}
+
+static int wanted_make(struct vtap_agent *a, struct vtap_wanted **ret_wanted)
+{
+	_cleanup_free_ uint16_t *slots = calloc(a->config->session_count + 1, sizeof(*slots));
+	const struct vtap_wanted_source from = {.device = source_device, .userdata = a, .slots = slots};
+	struct vtap_error e = {};
+	int r;
+
+	if (!slots)
+		return -ENOMEM;
+	for (size_t i = 0; i < a->config->session_count; i++)
+		slots[i] = a->sessions[i].slot;
+	r = vtap_wanted_make(a->config, &from, ret_wanted, &e);
+	if (r < 0 && *e.text)
+		snprintf(a->last_apply_error, sizeof(a->last_apply_error), "%s", e.text);
+	return r;
+}
+
+int vtap_apply(struct vtap_agent *a)
+{
+	VTAP_CLEANUP(vtap_wanted_freep) struct vtap_wanted *w = NULL;
+	char name[IFNAMSIZ];
+	int r;
+
+	*a->last_apply_error = 0;
+	r = slots_assign(a);
+	if (r >= 0)
+		r = nexthops_resolve(a);
+	if (r >= 0)
+		r = wanted_make(a, &w);
+	if (r < 0)
+		return r;
+	r = stage_apply(a);
+	if (r < 0)
+		failed(a, r, "cannot set up the stage", VTAP_STAGE_NEAR);
+	r = vtap_dataplane_guards_write(a->dataplane, w->guards, w->guard_count);
+	if (r >= 0)
+		r = deliveries_apply(a);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < w->port_count; i++) {
+		r = port_apply(a, &w->ports[i]);
+		if (r < 0)
+			failed(a, r, "cannot mirror", device_name(a, w->ports[i].ifindex, name));
+	}
+	ports_release(a, w);
+	r = slots_release(a);
+	attachments_release(a);
+	stage_release(a);
+	if (r >= 0)
+		r = vtap_dataplane_commit(a->dataplane);
+	return r;
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The running agent: opens everything, joins it to one event loop, and goes on until a signal ends it. */
+
+#include "agent/agent.h"
+
+/*
+ * Runs until SIGTERM or SIGINT; mirroring stays when pinned. On failure *reterr says why: -EINVAL and -E2BIG when it is the
+ * configuration's fault.
+ */
+int vtap_loop_run(const struct vtap_agent_options *options, struct vtap_error *reterr);

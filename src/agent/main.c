@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/* vtap-agent: options in, one of five actions out. */
+
+#include <argp.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/control.h"
+#include "agent/loop.h"
+#include "agent/pins.h"
+#include "agent/status.h"
+#include "basic/log.h"
+
+#define EXIT_BAD_INPUT 2
+
+enum option_key {
+	OPTION_CONFIG = 'c',
+	OPTION_VERBOSE = 'v',
+	OPTION_CHECK = 0x100,
+	OPTION_DETACH,
+	OPTION_STATUS,
+	OPTION_JSON,
+	OPTION_PIN_DIR,
+	OPTION_STATE_DIR,
+	OPTION_HOOK,
+	OPTION_METRICS,
+	OPTION_UNPINNED,
+};
+
+enum action { ACTION_RUN, ACTION_CHECK, ACTION_DETACH, ACTION_STATUS };
+
+struct arguments {
+	struct vtap_agent_options agent;
+	enum action action;
+	bool json;
+};
+
+static const struct argp_option options[] = {
+	{"config", OPTION_CONFIG, "FILE", 0, "Mirror what FILE says, in the foreground", 0},
+	{"check", OPTION_CHECK, NULL, 0, "Only check the file of --config", 0},
+	{"status", OPTION_STATUS, NULL, 0, "Show sessions, attachments and counters", 0},
+	{"json", OPTION_JSON, NULL, 0, "With --status: as JSON", 0},
+	{"detach", OPTION_DETACH, NULL, 0, "Remove every program, map and device that an agent made", 0},
+	{"pin-dir", OPTION_PIN_DIR, "DIR", 0, "Where programs and maps outlive the agent: a bpffs (" VTAP_PIN_DIR_DEFAULT ")", 0},
+	{"unpinned", OPTION_UNPINNED, NULL, 0, "Pin nothing: mirroring ends with the agent", 0},
+	{"state-dir", OPTION_STATE_DIR, "DIR", 0, "Lock and status socket (" VTAP_STATE_DIR_DEFAULT ")", 0},
+	{"hook", OPTION_HOOK, "tcx|clsact|auto", 0, "How to attach (auto: tcx where the kernel has it)", 0},
+	{"metrics", OPTION_METRICS, "ADDRESS:PORT", 0, "Serve Prometheus metrics at http://ADDRESS:PORT/metrics", 0},
+	{"verbose", OPTION_VERBOSE, NULL, 0, "Log more", 0},
+	{},
+};
+
+static int hook_parse(const char *text, enum vtap_hook_kind *ret_hook)
+{
+	static const struct {
+		const char *name;
+		enum vtap_hook_kind hook;
+	} table[] = {{"auto", VTAP_HOOK_AUTO}, {"tcx", VTAP_HOOK_TCX}, {"clsact", VTAP_HOOK_CLSACT}};
+
+	for (size_t i = 0; i < VTAP_ARRAY_SIZE(table); i++) {
+		if (!strcmp(text, table[i].name)) {
+			*ret_hook = table[i].hook;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+static void action_set(struct argp_state *state, struct arguments *arguments, enum action action)
+{
+	if (arguments->action != ACTION_RUN && arguments->action != action)
+		argp_error(state, "only one of --check, --status and --detach can be given");
+	arguments->action = action;
+}
+
+static error_t on_option(int key, char *value, struct argp_state *state)
+{
+	struct arguments *arguments = state->input;
+
+	switch (key) {
+	case OPTION_CONFIG:
+		arguments->agent.config_path = value;
+		return 0;
+	case OPTION_VERBOSE:
+		vtap_log_set_level(VTAP_LOG_DEBUG);
+		return 0;
+	case OPTION_CHECK:
+		action_set(state, arguments, ACTION_CHECK);
+		return 0;
+	case OPTION_DETACH:
+		action_set(state, arguments, ACTION_DETACH);
+		return 0;
+	case OPTION_STATUS:
+		action_set(state, arguments, ACTION_STATUS);
+		return 0;
+	case OPTION_JSON:
+		arguments->json = true;
+		return 0;
+	case OPTION_PIN_DIR:
+		arguments->agent.pin_dir = value;
+		return 0;
+	case OPTION_STATE_DIR:
+		arguments->agent.state_dir = value;
+		return 0;
+	case OPTION_HOOK:
+		if (hook_parse(value, &arguments->agent.hook) < 0)
+			argp_error(state, "--hook must be tcx, clsact or auto, not %s", value);
+		return 0;
+	case OPTION_METRICS:
+		arguments->agent.metrics = value;
+		return 0;
+	case OPTION_UNPINNED:
+		arguments->agent.unpinned = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(state, "there are no arguments besides options: %s", value);
+		return 0;
+	case ARGP_KEY_END:
+		if (!arguments->agent.config_path && arguments->action <= ACTION_CHECK)
+			argp_error(state, "--config FILE is needed");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+/* The one sentence; bad input is told apart from what the host lacks. */
+static int report(const struct vtap_error *e, int r, const char *file)
+{
+	bool bad_input = e->line || *e->field || r == -EINVAL || r == -E2BIG;
+	char text[400];
+
+	vtap_error_format(e, bad_input ? file : NULL, text, sizeof(text));
+	fprintf(stderr, "vtap-agent: %s\n", *text ? text : strerror(-r));
+	return bad_input ? EXIT_BAD_INPUT : EXIT_FAILURE;
+}
+
+static int check(const struct arguments *arguments)
+{
+	VTAP_CLEANUP(vtap_config_freep) struct vtap_config *config = NULL;
+	struct vtap_error e = {};
+	int r;
+
+	r = vtap_reload_check(arguments->agent.config_path, &config, &e);
+	if (r < 0)
+		return report(&e, r, arguments->agent.config_path);
+	printf("%s: correct, %zu sessions, %zu filters, %zu targets\n", arguments->agent.config_path, config->session_count,
+	       config->filter_count, config->target_count);
+	return EXIT_SUCCESS;
+}
+
+static int detach(const struct arguments *arguments)
+{
+	VTAP_CLEANUP(vtap_net_freep) struct vtap_net *net = NULL;
+	int r, removed;
+
+	if (vtap_control_taken(arguments->agent.state_dir)) {
+		fprintf(stderr, "vtap-agent: an agent runs with the state directory %s: stop it first\n",
+			arguments->agent.state_dir);
+		return EXIT_FAILURE;
+	}
+	removed = vtap_dataplane_remove(arguments->agent.pin_dir);
+	r = vtap_net_new(NULL, NULL, &net);
+	if (r >= 0)
+		r = vtap_net_stage_remove(net, VTAP_STAGE_NEAR);
+	if (removed < 0)
+		r = removed;
+	if (r < 0) {
+		fprintf(stderr, "vtap-agent: not everything could be removed: %s\n", strerror(-r));
+		return EXIT_FAILURE;
+	}
+	return EXIT_SUCCESS;
+}
+
+static int status(const struct arguments *arguments)
+{
+	json_t *document = NULL;
+	int r;
+
+	r = vtap_control_ask(arguments->agent.state_dir, &document);
+	if (r == -ENOENT || r == -ECONNREFUSED)
+		r = vtap_status_make_pinned(arguments->agent.pin_dir, &document);
+	if (r == -ENOENT) {
+		fprintf(stderr, "vtap-agent: no agent runs with the state directory %s, and nothing is pinned in %s\n",
+			arguments->agent.state_dir, arguments->agent.pin_dir);
+		return EXIT_FAILURE;
+	}
+	if (r < 0) {
+		fprintf(stderr, "vtap-agent: the status cannot be read: %s\n", strerror(-r));
+		return EXIT_FAILURE;
+	}
+	if (arguments->json) {
+		json_dumpf(document, stdout, JSON_INDENT(2));
+		putchar('\n');
+	} else {
+		vtap_status_print(document, stdout);
+	}
+	json_decref(document);
+	return EXIT_SUCCESS;
+}
+
+static int run(const struct arguments *arguments)
+{
+	struct vtap_error e = {};
+	int r = vtap_loop_run(&arguments->agent, &e);
+
+	return r < 0 ? report(&e, r, arguments->agent.config_path) : EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+	static int (*const actions[])(const struct arguments *arguments) = {
+		[ACTION_RUN] = run,
+		[ACTION_CHECK] = check,
+		[ACTION_DETACH] = detach,
+		[ACTION_STATUS] = status,
+	};
+	static const struct argp argp = {
+		.options = options,
+		.parser = on_option,
+		.doc = "Mirrors the packets of chosen interfaces of this host to the targets of a file.",
+	};
+	struct arguments arguments = {
+		.agent = {.pin_dir = VTAP_PIN_DIR_DEFAULT, .state_dir = VTAP_STATE_DIR_DEFAULT},
+	};
+
+	argp_program_version = "vtap-agent " VTAP_VERSION;
+	argp_err_exit_status = EXIT_BAD_INPUT;
+	argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+	return actions[arguments.action](&arguments);
+}

@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "agent/status.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "agent/delivery.h"
+#include "agent/wanted.h"
+
+static const char *const counter_names[VTAP_COUNTER_MAX] = {
+	[VTAP_MATCHED_PACKETS] = "matched_packets",
+	[VTAP_MATCHED_BYTES] = "matched_bytes",
+	[VTAP_MIRRORED_PACKETS] = "mirrored_packets",
+	[VTAP_MIRRORED_BYTES] = "mirrored_bytes",
+	[VTAP_CUT_TO_FIT] = "cut_to_fit",
+	[VTAP_UNCUT] = "uncut",
+	[VTAP_STAGED] = "staged",
+	[VTAP_UNSTAGED] = "unstaged",
+	[VTAP_LOST_SAMPLED] = "sampled_out",
+	[VTAP_LOST_LIMITED] = "lost_limited",
+	[VTAP_LOST_TOO_BIG] = "lost_too_big",
+	[VTAP_LOST_NOT_CUTTABLE] = "lost_not_cuttable",
+	[VTAP_LOST_NO_ROUTE] = "lost_no_route",
+	[VTAP_LOST_NO_NEIGHBOUR] = "lost_no_neighbour",
+	[VTAP_LOST_BAD_NEXT_HOP] = "lost_bad_next_hop",
+	[VTAP_LOST_UPLINK_DOWN] = "lost_uplink_down",
+	[VTAP_LOST_QUEUE] = "lost_queue",
+	[VTAP_LOST_STAGE_QUEUE] = "lost_stage_queue",
+	[VTAP_LOST_CHANGED] = "lost_changed",
+	[VTAP_LOST_NO_MEMORY] = "lost_no_memory",
+	[VTAP_LOST_RECURSION] = "lost_recursion",
+	[VTAP_LOST_UNSUPPORTED] = "lost_unsupported",
+	[VTAP_LOST_ERROR] = "lost_error",
+};
+
+static const char *const hook_names[VTAP_HOOK_MAX] = {
+	[VTAP_HOOK_INGRESS] = "ingress",
+	[VTAP_HOOK_EGRESS] = "egress",
+};
+
+const char *vtap_status_counter_name(enum vtap_counter counter)
+{
+	return counter_names[counter];
+}
+
+uint64_t vtap_status_stage_lost(const struct vtap_counters *c)
+{
+	uint64_t staged = c->values[VTAP_STAGED], unstaged = c->values[VTAP_UNSTAGED];
+
+	return staged > unstaged ? staged - unstaged : 0;
+}
+
+uint64_t vtap_status_lost(const struct vtap_counters *c)
+{
+	uint64_t lost = vtap_status_stage_lost(c);
+
+	for (size_t i = VTAP_LOST_LIMITED; i < VTAP_COUNTER_MAX; i++)
+		lost += c->values[i];
+	return lost;
+}
+
+static json_t *counters_json(const struct vtap_counters *c)
+{
+	json_t *o = json_object();
+
+	for (size_t i = 0; i < VTAP_COUNTER_MAX; i++)
+		json_object_set_new(o, counter_names[i], json_integer((json_int_t)c->values[i]));
+	json_object_set_new(o, "lost_stage", json_integer((json_int_t)vtap_status_stage_lost(c)));
+	return o;
+}
+
+static json_t *counters_of(struct vtap_dataplane *d, uint16_t slot, struct vtap_counters *ret_sum)
+{
+	json_t *o = json_object();
+
+	memset(ret_sum, 0, sizeof(*ret_sum));
+	for (int direction = 0; direction < VTAP_DIRECTION_MAX; direction++) {
+		struct vtap_counters c = {};
+
+		(void)vtap_dataplane_counters_read(d, slot, direction, &c);
+		json_object_set_new(o, vtap_direction_name(direction), counters_json(&c));
+		for (size_t i = 0; i < VTAP_COUNTER_MAX; i++)
+			ret_sum->values[i] += c.values[i];
+	}
+	return o;
+}
+
+static uint64_t own_frames(struct vtap_agent *a, uint32_t ifindex)
+{
+	struct vtap_port_counters c = {};
+
+	for (size_t i = 0; i < a->port_count; i++) {
+		if (a->ports[i].ifindex == ifindex)
+			(void)vtap_dataplane_port_counters_read(a->dataplane, a->ports[i].port, &c);
+	}
+	return c.values[VTAP_PORT_OWN];
+}
+
+static bool attached_at(struct vtap_agent *a, uint32_t ifindex, enum vtap_hook hook)
+{
+	struct vtap_attachment at;
+
+	for (size_t i = 0; vtap_dataplane_attachment(a->dataplane, i, &at) >= 0; i++) {
+		if (at.ifindex == ifindex && at.hook == hook)
+			return true;
+	}
+	return false;
+}
+
+/* "attached", "waiting" for the device, "receives_copies", "error" or "disabled". */
+static const char *source_state(struct vtap_agent *a, const struct vtap_session *s, const struct vtap_source *source,
+				uint32_t *ret_ifindex)
+{
+	struct vtap_link link;
+
+	*ret_ifindex = 0;
+	if (vtap_net_link_by_name(a->net, source->device, &link) < 0)
+		return "waiting";
+	*ret_ifindex = link.ifindex;
+	if (!s->enabled)
+		return "disabled";
+	if (vtap_apply_receives_copies(a, link.ifindex, source->side))
+		return "receives_copies";
+	for (int direction = 0; direction < VTAP_DIRECTION_MAX; direction++) {
+		if (s->direction[direction] &&
+		    !attached_at(a, link.ifindex, vtap_wanted_hook(source->side, direction)))
+			return "error";
+	}
+	return "attached";
+}
+
+static json_t *sources_json(struct vtap_agent *a, const struct vtap_session *s, size_t *ret_attached, size_t *ret_waiting)
+{
+	json_t *list = json_array();
+
+	*ret_attached = *ret_waiting = 0;
+	for (size_t i = 0; i < s->source_count; i++) {
+		uint32_t ifindex;
+		const char *state = source_state(a, s, &s->sources[i], &ifindex);
+
+		*ret_attached += !strcmp(state, "attached");
+		*ret_waiting += !strcmp(state, "waiting");
+		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:I, s:I}", "device", s->sources[i].device, "side",
+						      vtap_side_name(s->sources[i].side), "state", state, "ifindex",
+						      (json_int_t)ifindex, "own_frames",
+						      (json_int_t)(ifindex ? own_frames(a, ifindex) : 0)));
+	}
+	return list;
+}
+
+/* One word, and why. Waiting only if no source is there: the others are mirrored meanwhile. */
+static const char *session_state(const struct vtap_session *s, const struct vtap_nexthop *h, size_t attached,
+				 size_t waiting, char *reason, size_t reason_bytes)
+{
+	*reason = 0;
+	if (!s->enabled)
+		return "disabled";
+	if (waiting && !attached) {
+		snprintf(reason, reason_bytes, "waiting for %s%s", s->sources[0].device,
+			 s->source_count > 1 ? " and others" : "");
+		return "waiting";
+	}
+	if (h->state != VTAP_NEXTHOP_READY) {
+		snprintf(reason, reason_bytes, "%s", h->reason);
+		return vtap_nexthop_state_name(h->state);
+	}
+	if (!attached) {
+		snprintf(reason, reason_bytes, "no source could be attached");
+		return "error";
+	}
+	if (waiting)
+		snprintf(reason, reason_bytes, "%zu of %zu source devices do not exist yet", waiting, s->source_count);
+	return "active";
+}
+
+/* The least inner frame that must fit is a full one of the source: what the path would need for it. */
+static json_t *mtu_json(struct vtap_agent *a, const struct vtap_session *s, const struct vtap_nexthop *h)
+{
+	uint32_t overhead_bytes = vtap_delivery_overhead_bytes(s->target->address.family), needed = 0;
+	json_t *o = json_object();
+	char advice[192] = "";
+
+	for (size_t i = 0; i < s->source_count; i++) {
+		struct vtap_link link;
+
+		if (vtap_net_link_by_name(a->net, s->sources[i].device, &link) >= 0)
+			needed = VTAP_MAX(needed, link.mtu + 14 + overhead_bytes);
+	}
+	if (s->packet_length && needed > s->packet_length + overhead_bytes)
+		needed = s->packet_length + overhead_bytes;
+	json_object_set_new(o, "path", json_integer(h->mtu));
+	json_object_set_new(o, "needed", json_integer(needed));
+	if (h->state == VTAP_NEXTHOP_READY && needed > h->mtu)
+		snprintf(advice, sizeof(advice),
+			 "full-size packets are %s: raise the MTU of the path to %u, or set packet_length to %u or less",
+			 s->mtu_policy == VTAP_MTU_FIT ? "cut to fit, which makes holes in TCP streams" : "not mirrored",
+			 needed, h->mtu > overhead_bytes ? h->mtu - overhead_bytes : 0);
+	json_object_set_new(o, "advice", json_string(advice));
+	return o;
+}
+
+static json_t *session_json(struct vtap_agent *a, size_t i)
+{
+	const struct vtap_session *s = &a->config->sessions[i];
+	const struct vtap_nexthop *h = &a->nexthops[a->sessions[i].target];
+	const struct vtap_rates *rates = &a->sessions[i].rates;
+	char address[VTAP_ADDR_STRLEN], mac[VTAP_MAC_STRLEN], reason[192];
+	size_t attached, waiting;
+	struct vtap_counters sum;
+	json_t *o, *sources, *counters;
+	const char *state;
+
+	sources = sources_json(a, s, &attached, &waiting);
+	counters = counters_of(a->dataplane, a->sessions[i].slot, &sum);
+	state = session_state(s, h, attached, waiting, reason, sizeof(reason));
+	o = json_pack("{s:s, s:s, s:s, s:I, s:s, s:b, s:b, s:s, s:s, s:I, s:I, s:s, s:s}", "name", s->name, "state", state,
+		      "reason", reason, "number", (json_int_t)s->number, "mode", vtap_mode_name(s->mode), "in",
+		      s->direction[VTAP_DIRECTION_IN], "out", s->direction[VTAP_DIRECTION_OUT], "target", s->target->name,
+		      "address", vtap_addr_format(&s->target->address, address), "vni", (json_int_t)s->vni, "port",
+		      (json_int_t)s->port, "uplink", h->device, "next_hop_mac",
+		      h->state == VTAP_NEXTHOP_READY ? vtap_mac_format(&h->destination_mac, mac) : "");
+	json_object_set_new(o, "filter", s->filter ? json_string(s->filter->name) : json_null());
+	json_object_set_new(o, "mtu", mtu_json(a, s, h));
+	json_object_set_new(o, "sources", sources);
+	json_object_set_new(o, "counters", counters);
+	json_object_set_new(o, "total", counters_json(&sum));
+	json_object_set_new(o, "lost", json_integer((json_int_t)vtap_status_lost(&sum)));
+	json_object_set_new(o, "rates",
+			    json_pack("{s:f, s:f, s:f, s:f}", "matched_packets_per_second", rates->matched_pps,
+				      "mirrored_packets_per_second", rates->mirrored_pps, "mirrored_bits_per_second",
+				      rates->mirrored_bps, "lost_packets_per_second", rates->lost_pps));
+	return o;
+}
+
+static json_t *attachment_json(struct vtap_dataplane *d, const struct vtap_attachment *at)
+{
+	json_t *o = json_pack("{s:I, s:s, s:s, s:I}", "ifindex", (json_int_t)at->ifindex, "hook", hook_names[at->hook],
+			      "kind", at->preference ? "clsact" : "tcx", "program_id", (json_int_t)at->program_id);
+	struct vtap_order order;
+
+	if (at->preference) {
+		json_object_set_new(o, "preference", json_integer(at->preference));
+		return o;
+	}
+	if (vtap_dataplane_order(d, at, &order) >= 0) {
+		json_t *ids = json_array();
+
+		for (uint32_t i = 0; i < order.count; i++)
+			json_array_append_new(ids, json_integer(order.ids[i]));
+		json_object_set_new(o, "position", json_integer(order.position));
+		json_object_set_new(o, "programs", ids);
+	}
+	return o;
+}
+
+/* What is attached, where, and whether somebody came before us. */
+static json_t *attachments_json(struct vtap_agent *a, json_t *warnings)
+{
+	json_t *list = json_array();
+	struct vtap_attachment at;
+
+	for (size_t i = 0; vtap_dataplane_attachment(a->dataplane, i, &at) >= 0; i++) {
+		json_t *o = attachment_json(a->dataplane, &at);
+		struct vtap_link link = {};
+		uint32_t preference;
+		char text[160];
+		bool first = true;
+
+		(void)vtap_net_link_by_index(a->net, at.ifindex, &link);
+		json_object_set_new(o, "device", json_string(link.name));
+		if (!at.preference)
+			first = json_integer_value(json_object_get(o, "position")) == 1;
+		else if (vtap_net_clsact_first(a->net, at.ifindex, at.hook == VTAP_HOOK_EGRESS, at.program_id,
+					       &preference) >= 0)
+			first = preference > at.preference;
+		json_object_set_new(o, "first", json_boolean(first));
+		json_array_append_new(list, o);
+		if (first)
+			continue;
+		snprintf(text, sizeof(text), "%s %s: another program runs before ours, and packets that it takes are not mirrored",
+			 link.name, hook_names[at.hook]);
+		json_array_append_new(warnings, json_string(text));
+	}
+	return list;
+}
+
+/* Devices whose own queues can lose copies behind our back. */
+static json_t *devices_json(struct vtap_agent *a)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < a->config->target_count + 2; i++) {
+		uint32_t ifindex = i == 0 ? a->near_ifindex : i == 1 ? a->far_ifindex : a->nexthops[i - 2].ifindex;
+		struct vtap_link_drops drops;
+		struct vtap_link link;
+		bool known = false;
+
+		for (size_t j = 2; j < i; j++)
+			known = known || a->nexthops[j - 2].ifindex == ifindex;
+		if (known || !ifindex || vtap_net_link_by_index(a->net, ifindex, &link) < 0 ||
+		    vtap_net_link_drops(a->net, ifindex, &drops) < 0)
+			continue;
+		json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "device", link.name, "role",
+						      i < 2 ? "stage" : "uplink", "rx_dropped",
+						      (json_int_t)drops.rx_dropped, "tx_dropped",
+						      (json_int_t)drops.tx_dropped, "tx_errors",
+						      (json_int_t)drops.tx_errors, "queue_dropped",
+						      (json_int_t)drops.qdisc_dropped));
+	}
+	return list;
+}
+
+json_t *vtap_status_make(struct vtap_agent *a)
+{
+	json_t *sessions = json_array(), *warnings = json_array(), *status;
+	const struct vtap_error *e = &a->last_error;
+	char text[400];
+
+	for (size_t i = 0; i < a->config->session_count; i++)
+		json_array_append_new(sessions, session_json(a, i));
+	if (e->code) {
+		vtap_error_format(e, a->options.config_path, text, sizeof(text));
+		json_array_append_new(warnings, json_string(text));
+	}
+	if (*a->last_apply_error)
+		json_array_append_new(warnings, json_string(a->last_apply_error));
+	status = json_pack("{s:{s:s, s:I, s:s, s:b, s:s, s:I, s:I, s:I}}", "agent", "version", VTAP_VERSION, "pid",
+			   (json_int_t)getpid(), "hook", vtap_dataplane_uses_tcx(a->dataplane) ? "tcx" : "clsact", "pinned",
+			   vtap_dataplane_is_pinned(a->dataplane), "config", a->options.config_path, "generation",
+			   (json_int_t)a->generation, "plans_used", (json_int_t)vtap_pool_used(a->plans),
+			   "deliveries_used", (json_int_t)vtap_pool_used(a->deliveries));
+	if (!status)
+		return NULL;
+	json_object_set_new(status, "sessions", sessions);
+	json_object_set_new(status, "attachments", attachments_json(a, warnings));
+	json_object_set_new(status, "devices", devices_json(a));
+	json_object_set_new(status, "warnings", warnings);
+	return status;
+}
+
+int vtap_status_make_pinned(const char *pin_dir, json_t **ret_status)
+{
+	VTAP_CLEANUP(vtap_dataplane_freep) struct vtap_dataplane *d = NULL;
+	json_t *sessions, *attachments;
+	struct vtap_attachment at;
+	int r;
+
+	r = vtap_dataplane_open_pinned(pin_dir, &d);
+	if (r < 0)
+		return r;
+	sessions = json_array();
+	attachments = json_array();
+	for (uint32_t slot = 0; slot < VTAP_ABI_SESSIONS; slot++) {
+		struct vtap_slot_name name;
+		struct vtap_counters sum;
+		uint32_t delivery = 0;
+		json_t *o, *counters;
+
+		if (vtap_dataplane_slot_name_read(d, slot, &name) < 0 || !*name.name)
+			continue;
+		(void)vtap_dataplane_session_read(d, slot, &delivery);
+		counters = counters_of(d, slot, &sum);
+		o = json_pack("{s:s, s:s, s:s}", "name", name.name, "state", delivery ? "active" : "disabled", "reason",
+			      delivery ? "mirroring goes on without an agent" : "");
+		json_object_set_new(o, "counters", counters);
+		json_object_set_new(o, "total", counters_json(&sum));
+		json_object_set_new(o, "lost", json_integer((json_int_t)vtap_status_lost(&sum)));
+		json_array_append_new(sessions, o);
+	}
+	for (size_t i = 0; vtap_dataplane_attachment(d, i, &at) >= 0; i++)
+		json_array_append_new(attachments, attachment_json(d, &at));
+	*ret_status = json_pack("{s:n, s:o, s:o, s:[], s:[s]}", "agent", "sessions", sessions, "attachments", attachments,
+				"devices", "warnings", "no agent is running: what is pinned goes on as it was");
+	return *ret_status ? 0 : -ENOMEM;
+}
