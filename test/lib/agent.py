@@ -3,10 +3,10 @@
 
 import json
 import os
-import select
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 from lab import CommandFailed, end_process, wait_until
@@ -36,8 +36,11 @@ class Agent:
         self._notify_path = self.lab.path(f"{self.name}.notify")
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         self._notify.bind(self._notify_path)
-        self.lab.on_exit(self._notify.close)
-        self.notifications = []
+        self.notifications = []  # every line that the agent told systemd, in order
+        self._told = threading.Condition()
+        # A thread reads them, as an agent whose notifications nobody takes would block.
+        threading.Thread(target=self._listen, daemon=True).start()
+        self.lab.on_exit(self._stop_listening)
         self.write(config)
 
     def write(self, config):
@@ -52,47 +55,59 @@ class Agent:
 
     def start(self, timeout_s=20, wait=True):
         """Returns when the agent has said READY=1."""
-        self._drain()
+        before = len(self.notifications)
         argv = self.argv("--config", self.config_path, *self.options)
         self.process = self.namespace.spawn(argv, log=f"{self.name}.log",
                                             env={**os.environ, "NOTIFY_SOCKET": self._notify_path})
         if wait:
-            self.wait_notification("READY=1", timeout_s)
+            self.wait_notification("READY=1", timeout_s, before)
         return self
 
     def log(self):
         return self.lab.log_of(self.process) if self.process else ""
 
-    def _drain(self):
-        while select.select([self._notify], [], [], 0)[0]:
-            self.notifications += self._notify.recv(4096).decode().splitlines()
-
-    def wait_notification(self, line, timeout_s=20):
-        """Waits for the line (such as READY=1) in what the agent tells systemd from now on."""
-        deadline = time.monotonic() + timeout_s
+    def _listen(self):
         while True:
-            if select.select([self._notify], [], [], 0.05)[0]:
-                lines = self._notify.recv(4096).decode().splitlines()
+            lines = self._notify.recv(4096).decode().splitlines()
+            with self._told:
                 self.notifications += lines
-                if line in lines:
-                    return
-            elif self.process.poll() is not None:
-                raise CommandFailed(f"{self.name} ended with {self.process.returncode} before {line}:\n{self.log()}")
-            elif time.monotonic() >= deadline:
-                raise CommandFailed(f"{self.name} did not say {line} in {timeout_s} s, only {self.notifications}:\n{self.log()}")
+                self._told.notify_all()
+            if not lines:
+                self._notify.close()
+                return
+
+    def _stop_listening(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:
+            last.sendto(b"", self._notify_path)
+
+    def wait_notification(self, line, timeout_s=20, after=0):
+        """Waits for the line (such as READY=1) among self.notifications[after:]; returns the position behind it."""
+        deadline = time.monotonic() + timeout_s
+        with self._told:
+            while line not in self.notifications[after:]:
+                ended = self.process.poll()
+                self._told.wait(0.05)
+                if line in self.notifications[after:]:
+                    break
+                if ended is not None:
+                    raise CommandFailed(f"{self.name} ended with {ended} before {line}:\n{self.log()}")
+                if time.monotonic() >= deadline:
+                    raise CommandFailed(f"{self.name} did not say {line} in {timeout_s} s, only "
+                                        f"{self.notifications[after:]}:\n{self.log()}")
+            return self.notifications.index(line, after) + 1
 
     def reload(self, config=None, timeout_s=20):
-        """SIGHUP, after writing config when it is given. Returns when the agent is ready again, with the old file or the new."""
+        """
+        SIGHUP, after writing config when it is given. Returns when the agent is ready again, with the old file or the
+        new, and what it said meanwhile.
+        """
         if config is not None:
             self.write(config)
-        self._drain()
+        before = len(self.notifications)
         self.process.send_signal(signal.SIGHUP)
-        self.wait_notification("RELOADING=1", timeout_s)
-        if "READY=1" not in self.notifications[self._last("RELOADING=1"):]:
-            self.wait_notification("READY=1", timeout_s)
-
-    def _last(self, line):
-        return len(self.notifications) - 1 - self.notifications[::-1].index(line)
+        reloading = self.wait_notification("RELOADING=1", timeout_s, before)
+        ready = self.wait_notification("READY=1", timeout_s, reloading)
+        return self.notifications[before:ready]
 
     def run(self, *arguments, check=True, **options):
         """vtap-agent with other arguments, and this agent's directories, to its end."""
@@ -119,7 +134,7 @@ class Agent:
             last.clear()
             last.update(self.status())
             return predicate(last)
-        wait_until(fits, timeout_s, lambda: f"{what} of {self.name}; status: {json.dumps(last)}\n{self.log()}", interval_s=0.05)
+        wait_until(fits, timeout_s, lambda: f"{what} of {self.name}; status: {json.dumps(last)}\n{self.log()}", 0.05)
         return last
 
     def detach(self):

@@ -113,7 +113,7 @@ with Lab() as lab:
 
     def start(self):
         process = subprocess.Popen([sys.executable, "-c", self.SCRIPT], stdout=subprocess.PIPE,
-                                   stderr=subprocess.DEVNULL, text=True, cwd=os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+                                   stderr=subprocess.DEVNULL, text=True)
         self.addCleanup(process.stdout.close)
         directory, pins, child = process.stdout.readline().split()
         self.assertIn(f"vtap-{process.pid}-0-a", namespaces())
@@ -191,7 +191,7 @@ while signal.sigwait({signal.SIGHUP, signal.SIGTERM}) == signal.SIGHUP:
         self.assertEqual(subject.wait_status(lambda status: status["pins"])["pins"], ["maps"])
         self.assertEqual(subject.status()["state"], subject.state_dir)
         for _ in range(3):
-            subject.reload({"good": 2})
+            self.assertEqual(subject.reload({"good": 2}), ["RELOADING=1", "READY=1"])
         subject.stop()
         self.assertEqual(subject.start().status()["pins"], ["maps"])
         subject.kill9()
