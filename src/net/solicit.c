@@ -90,6 +90,8 @@ static int solicit_ipv6(struct vtap_net *n, const struct vtap_link *l, const str
 	    .source_mac = l->mac,
 	};
 
+	/* A member of a union with the three above: as an initialiser, one would wipe out the others. */
+	s.ip.ip6_vfc = 6 << 4;
 	memcpy(&s.ip.ip6_src, source->bytes, sizeof(s.ip.ip6_src));
 	memcpy(&s.ns.nd_ns_target, address->bytes, sizeof(s.ns.nd_ns_target));
 	s.ns.nd_ns_cksum = icmpv6_checksum_be(&s);
