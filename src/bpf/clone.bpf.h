@@ -16,7 +16,7 @@
 const volatile __u32 vtap_secret;
 
 /* Words of cb[] on a copy. */
-enum { VTAP_CB_SECRET, VTAP_CB_SESSION, VTAP_CB_HASH, VTAP_CB_ETHERTYPE };
+enum { VTAP_CB_SECRET, VTAP_CB_SESSION, VTAP_CB_HASH };
 
 struct vtap_source {
 	struct __sk_buff *skb;

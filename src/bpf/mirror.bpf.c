@@ -76,17 +76,15 @@ static __always_inline void vtap_source_packet(struct __sk_buff *skb, __u32 hook
 	vtap_clone_all(&source);
 }
 
-/* Whose copy the clone is, and how it leaves. NULL: the session ended or moved to another uplink while it was on its way. */
-static __always_inline const struct vtap_delivery *vtap_copy_papers(struct __sk_buff *skb, struct vtap_copy *ret_copy)
+/* Whose copy the clone is. From here on it is a frame like any other of this host, but for its mark. */
+static __always_inline void vtap_copy_papers(struct __sk_buff *skb, struct vtap_copy *ret_copy)
 {
 	__u32 session = skb->cb[VTAP_CB_SESSION];
 
 	ret_copy->slot = session & 0xffff;
 	ret_copy->direction = session >> 16 & 1;
 	ret_copy->hash = skb->cb[VTAP_CB_HASH];
-	/* From here on it is a frame like any other of this host, but for its mark. */
 	skb->cb[VTAP_CB_SECRET] = 0;
-	return vtap_clone_delivery(ret_copy->slot);
 }
 
 SEC("tc") int vtap_in(struct __sk_buff *skb)
@@ -106,7 +104,8 @@ SEC("tc") int vtap_out(struct __sk_buff *skb)
 		vtap_source_packet(skb, VTAP_HOOK_EGRESS);
 		return VTAP_NEXT;
 	}
-	d = vtap_copy_papers(skb, &copy);
+	vtap_copy_papers(skb, &copy);
+	d = vtap_clone_delivery(copy.slot);
 	finished = bpf_map_lookup_elem(&vtap_scratch, &zero);
 	if (!finished)
 		return TC_ACT_SHOT;
@@ -118,29 +117,51 @@ SEC("tc") int vtap_out(struct __sk_buff *skb)
 	return finished->lost ? TC_ACT_SHOT : VTAP_NEXT;
 }
 
+/*
+ * Inside the stage only mark, tc_index and the frame itself survive (the receive path writes over cb[]), so a copy's papers
+ * are packed into those. Its ethertype moves to tc_index, and one that nobody knows takes its place: no protocol, GRO above
+ * all, lays a hand on the copy.
+ */
+#define VTAP_STAGE_SLOT_BITS 10
+#define VTAP_STAGE_HASH_BITS 14
+_Static_assert(VTAP_ABI_SESSIONS <= 1 << VTAP_STAGE_SLOT_BITS, "a slot fits the mark of a staged copy");
+
 SEC("tc") int vtap_stage_in(struct __sk_buff *skb)
 {
 	__be16 disguise = bpf_htons(VTAP_STAGE_ETHERTYPE), ethertype;
+	struct vtap_copy copy;
 
 	if (!vtap_is_copy(skb) || bpf_skb_load_bytes(skb, ETH_ALEN * 2, &ethertype, sizeof(ethertype)) ||
 	    bpf_skb_store_bytes(skb, ETH_ALEN * 2, &disguise, sizeof(disguise), 0))
 		return TC_ACT_SHOT;
-	skb->cb[VTAP_CB_ETHERTYPE] = ethertype;
+	vtap_copy_papers(skb, &copy);
+	copy.hash &= (1 << VTAP_STAGE_HASH_BITS) - 1;
+	skb->mark = copy.slot | copy.direction << VTAP_STAGE_SLOT_BITS | copy.hash << (VTAP_STAGE_SLOT_BITS + 1);
+	skb->tc_index = ethertype;
 	return VTAP_NEXT;
+}
+
+static __always_inline void vtap_stage_papers(struct __sk_buff *skb, struct vtap_copy *ret_copy)
+{
+	ret_copy->slot = skb->mark & ((1 << VTAP_STAGE_SLOT_BITS) - 1);
+	ret_copy->direction = skb->mark >> VTAP_STAGE_SLOT_BITS & 1;
+	ret_copy->hash = skb->mark >> (VTAP_STAGE_SLOT_BITS + 1);
+	skb->mark = VTAP_MARK;
 }
 
 SEC("tc") int vtap_stage_out(struct __sk_buff *skb)
 {
-	__be16 ethertype = skb->cb[VTAP_CB_ETHERTYPE];
+	__be16 ethertype = skb->tc_index;
 	struct vtap_finished finished = {};
 	const struct vtap_delivery *d;
 	struct vtap_counters *c;
 	struct vtap_copy copy;
 	long r = 0;
 
-	if (!vtap_is_copy(skb))
+	if (skb->protocol != bpf_htons(VTAP_STAGE_ETHERTYPE))
 		return TC_ACT_SHOT;
-	d = vtap_copy_papers(skb, &copy);
+	vtap_stage_papers(skb, &copy);
+	d = vtap_clone_delivery(copy.slot);
 	c = vtap_stats_of(copy.slot, copy.direction);
 	if (!c)
 		return TC_ACT_SHOT;
