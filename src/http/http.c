@@ -14,6 +14,7 @@
 
 #define BACKLOG 64
 #define ALLOW_MAX_BYTES 128
+#define ROUNDS_MAX 64 /* of one run, so that a client that is fast enough cannot keep our owner from its other work */
 
 /*
  * One TCP connection. The deadline is ours and not MHD_OPTION_CONNECTION_TIMEOUT, which every byte puts off: a client that
@@ -381,9 +382,18 @@ int vtap_http_server_timeout_ms(const struct vtap_http_server *s)
 	return (int)VTAP_MIN(timeout_ms, (uint64_t)INT32_MAX);
 }
 
+/* It has read or written a part, and could go on at once: its descriptor does not tell of that. */
+static bool is_busy(struct vtap_http_server *s)
+{
+	MHD_UNSIGNED_LONG_LONG mhd_ms;
+
+	return MHD_get_timeout(s->daemon, &mhd_ms) == MHD_YES && mhd_ms == 0;
+}
+
 int vtap_http_server_run(struct vtap_http_server *s)
 {
 	uint64_t now = now_ms();
+	unsigned rounds = 0;
 
 	/* libmicrohttpd sees the end of the stream and closes; a cut connection is not cut twice. */
 	for (struct connection *c = s->connections; c; c = c->next)
@@ -396,6 +406,6 @@ int vtap_http_server_run(struct vtap_http_server *s)
 		s->place_freed = false;
 		if (MHD_run(s->daemon) != MHD_YES)
 			return -EIO;
-	} while (s->place_freed);
+	} while (s->place_freed || (is_busy(s) && ++rounds < ROUNDS_MAX));
 	return 0;
 }

@@ -74,5 +74,8 @@ uint16_t vtap_http_server_port(const struct vtap_http_server *s);
 int vtap_http_server_fd(const struct vtap_http_server *s);
 /* Milliseconds after which vtap_http_server_run() must be called even if nothing is readable; -1 = never. */
 int vtap_http_server_timeout_ms(const struct vtap_http_server *s);
-/* Does all that can be done without waiting. -EIO if the server is broken for good. */
+/*
+ * Does what can be done without waiting, for a bounded time; vtap_http_server_timeout_ms() is 0 if more is left to do.
+ * -EIO if the server is broken for good.
+ */
 int vtap_http_server_run(struct vtap_http_server *s);
