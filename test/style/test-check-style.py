@@ -45,6 +45,7 @@ GOOD = {
     "tools/run": f"#!/bin/sh\n# {APACHE}\necho \"$1\"\n",
     "tools/look": f"#!/usr/bin/env python3\n# {APACHE}\nprint(1)\n",
     "README.md": "# A title\n",
+    "test/unit/test-a.c": c_text('const char *a = "recieve";\n'),
     "build/src/bad.c": "no rule looks here \n",
 }
 
@@ -99,7 +100,9 @@ BREACHES = {  # rule: (file, text, a part of the sentence)
         ("tools/a.sh", "#!/bin/bash\nif true\n", "SC1"),
     ],
     "spelling": [
-        ("README.md", "We rec" + "ieve packets.\n", "receive"),
+        ("README.md", "We recieve packets.\n", "receive"),
+        ("src/basic/a.c", c_text('const char *a = "We recieve packets.";\n'), "receive"),
+        ("test/unit/a.c", c_text("/* We recieve packets. */\n"), "receive"),
     ],
     "text": [
         ("README.md", "a \n", "blanks"),
