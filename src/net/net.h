@@ -20,21 +20,21 @@ struct vtap_link {
 	uint32_t ifindex;
 	char name[IFNAMSIZ];
 	uint32_t mtu;
-	bool up;       /* administratively up */
-	bool running;  /* operational: has a carrier */
+	bool up; /* administratively up */
+	bool running; /* operational: has a carrier */
 	bool ethernet; /* ARPHRD_ETHER, not lo */
 	bool loopback;
 	uint32_t master_ifindex; /* bridge or bond that it is a port of; 0 = none */
-	char kind[16];           /* "veth", "bridge", "bond" ...; empty for a physical device */
+	char kind[16]; /* "veth", "bridge", "bond" ...; empty for a physical device */
 	struct vtap_mac mac;
 };
 
 /* What changed; several changes may be folded into one call. */
 enum vtap_net_event {
-	VTAP_NET_LINK = 1,      /* a link appeared, changed or went: ifindex */
-	VTAP_NET_ROUTE = 2,     /* routes, rules or addresses changed: no detail */
+	VTAP_NET_LINK = 1, /* a link appeared, changed or went: ifindex */
+	VTAP_NET_ROUTE = 2, /* routes, rules or addresses changed: no detail */
 	VTAP_NET_NEIGHBOUR = 4, /* a neighbour changed: no detail */
-	VTAP_NET_LOST = 8,      /* the kernel dropped notifications: everything must be read again */
+	VTAP_NET_LOST = 8, /* the kernel dropped notifications: everything must be read again */
 };
 typedef void (*vtap_net_callback)(unsigned events, void *userdata);
 
@@ -53,12 +53,12 @@ int vtap_net_link_by_name(const struct vtap_net *n, const char *name, struct vta
 int vtap_net_link_by_index(const struct vtap_net *n, uint32_t ifindex, struct vtap_link *ret_link);
 
 struct vtap_route {
-	uint32_t ifindex;          /* device that the packet leaves by */
-	struct vtap_addr gateway;  /* AF_UNSPEC: the destination is on the link */
-	struct vtap_addr source;   /* preferred source address */
-	uint32_t mtu;              /* from the route; 0 = none given */
-	bool xfrm;                 /* an outbound IPsec policy would take these packets */
-	bool local;                /* the destination is an address of this host */
+	uint32_t ifindex; /* device that the packet leaves by */
+	struct vtap_addr gateway; /* AF_UNSPEC: the destination is on the link */
+	struct vtap_addr source; /* preferred source address */
+	uint32_t mtu; /* from the route; 0 = none given */
+	bool xfrm; /* an outbound IPsec policy would take these packets */
+	bool local; /* the destination is an address of this host */
 };
 /*
  * Asks the kernel (RTM_GETROUTE) how packets to destination leave. source (AF_UNSPEC = any) and oif (0 = any) narrow it.
@@ -68,9 +68,9 @@ int vtap_net_route_get(struct vtap_net *n, const struct vtap_addr *destination, 
 		       uint32_t oif, struct vtap_route *ret_route);
 
 enum vtap_neighbour_state {
-	VTAP_NEIGHBOUR_NONE,       /* unknown, incomplete or failed: no address */
-	VTAP_NEIGHBOUR_REACHABLE,  /* also permanent and noarp */
-	VTAP_NEIGHBOUR_STALE,      /* an address, not confirmed of late (stale, delay, probe) */
+	VTAP_NEIGHBOUR_NONE, /* unknown, incomplete or failed: no address */
+	VTAP_NEIGHBOUR_REACHABLE, /* also permanent and noarp */
+	VTAP_NEIGHBOUR_STALE, /* an address, not confirmed of late (stale, delay, probe) */
 };
 /* Asks the kernel (RTM_GETNEIGH). Returns 0 with VTAP_NEIGHBOUR_NONE where there is no entry. */
 int vtap_net_neighbour_get(struct vtap_net *n, uint32_t ifindex, const struct vtap_addr *address,
@@ -88,7 +88,7 @@ int vtap_net_neighbour_solicit(struct vtap_net *n, uint32_t ifindex, const struc
 /*
  * The segmenting stage: a veth pair near/far, both up, own MACs, no IPv6 addresses (addrgenmode none, disable_ipv6 where
  * /proc/sys is writable), arp off, MTU 65535 at most 65521. near: every checksum and segmentation offload off and
- * gso_max_segs 1, a byte-limited fifo of queue_bytes at its root, as many queues as CPUs. far: GRO on, so that the pair uses
+ * gso_max_segs 1, one queue, a byte-limited fifo of queue_bytes at its root. far: GRO on, so that the pair uses
  * its own ring and NAPI and never the per-CPU backlog that production packets need. An existing pair is put right.
  */
 int vtap_net_stage_ensure(struct vtap_net *n, const char *near, const char *far, uint32_t queue_bytes,
@@ -105,4 +105,5 @@ int vtap_net_link_drops(struct vtap_net *n, uint32_t ifindex, struct vtap_link_d
 /* Whether an nft netdev chain hooks this device's egress (sees frames before tcx and clsact do). False where nft is absent. */
 int vtap_net_nft_egress(struct vtap_net *n, const char *device, bool *ret_hooked);
 /* Lowest preference of a foreign clsact filter on that hook, or -ENOENT: for the order check. program_id = ours, skipped. */
-int vtap_net_clsact_first(struct vtap_net *n, uint32_t ifindex, bool egress, uint32_t program_id, uint32_t *ret_preference);
+int vtap_net_clsact_first(struct vtap_net *n, uint32_t ifindex, bool egress, uint32_t program_id,
+			  uint32_t *ret_preference);

@@ -18,10 +18,12 @@
  */
 #define STAGE_GROUP 0x76746170U
 #define STAGE_MTU 65521
-#define STAGE_QUEUES_MAX 64
-/* Room for a few super-packets in each queue, however many queues share the whole. */
-#define STAGE_QUEUE_MIN_BYTES (4 * 65536U)
-#define MQ_HANDLE TC_H_MAKE(1 << 16, 0)
+/*
+ * One queue only. A veth whose ring runs by GRO alone does not know which queue of its peer a ring belongs to and always
+ * wakes the first (drivers/net/veth.c registers the number with XDP only): any other queue that once ran full would stay
+ * stopped for good.
+ */
+#define STAGE_QUEUES 1U
 
 /*
  * What leaves near must be what goes over a wire: one packet each, its checksum whole. Segments may point into the pages
@@ -46,7 +48,6 @@ struct end {
 	bool ours;
 	uint32_t ifindex;
 	uint32_t peer_ifindex; /* 0 = not in this namespace */
-	uint32_t n_queues;
 };
 
 static int end_parse(const struct nlmsghdr *h, void *userdata)
@@ -65,7 +66,6 @@ static int end_parse(const struct nlmsghdr *h, void *userdata)
 		    nla_get_u32(tb[IFLA_GROUP]) == STAGE_GROUP,
 	    /* A peer in another namespace is named by its index there. */
 	    .peer_ifindex = tb[IFLA_LINK] && !tb[IFLA_LINK_NETNSID] ? nla_get_u32(tb[IFLA_LINK]) : 0,
-	    .n_queues = tb[IFLA_NUM_TX_QUEUES] ? nla_get_u32(tb[IFLA_NUM_TX_QUEUES]) : 1,
 	};
 	return 0;
 }
@@ -101,11 +101,11 @@ static int end_delete(struct vtap_net *n, uint32_t ifindex)
 	return r == -ENODEV ? 0 : r;
 }
 
-static int end_describe(struct nl_msg *m, const char *name, uint32_t n_queues)
+static int end_describe(struct nl_msg *m, const char *name)
 {
 	if (nla_put_string(m, IFLA_IFNAME, name) < 0 || nla_put_u32(m, IFLA_GROUP, STAGE_GROUP) < 0 ||
-	    nla_put_u32(m, IFLA_MTU, STAGE_MTU) < 0 || nla_put_u32(m, IFLA_NUM_TX_QUEUES, n_queues) < 0 ||
-	    nla_put_u32(m, IFLA_NUM_RX_QUEUES, n_queues) < 0)
+	    nla_put_u32(m, IFLA_MTU, STAGE_MTU) < 0 || nla_put_u32(m, IFLA_NUM_TX_QUEUES, STAGE_QUEUES) < 0 ||
+	    nla_put_u32(m, IFLA_NUM_RX_QUEUES, STAGE_QUEUES) < 0)
 		return -ENOMEM;
 	return 0;
 }
@@ -114,12 +114,10 @@ static int pair_create(struct vtap_net *n, const char *near, const char *far)
 {
 	const struct ifinfomsg header = {.ifi_family = AF_UNSPEC};
 	_cleanup_message_ struct nl_msg *m = NULL;
-	long n_cpus = VTAP_MAX(sysconf(_SC_NPROCESSORS_ONLN), 1L);
-	uint32_t n_queues = (uint32_t)VTAP_MIN(n_cpus, (long)STAGE_QUEUES_MAX);
 	struct nlattr *info, *data, *peer;
 
 	m = vtap_net_message_new(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &header, sizeof(header));
-	if (!m || end_describe(m, near, n_queues) < 0)
+	if (!m || end_describe(m, near) < 0)
 		return -ENOMEM;
 	info = nla_nest_start(m, IFLA_LINKINFO);
 	if (!info || nla_put_string(m, IFLA_INFO_KIND, "veth") < 0)
@@ -127,7 +125,7 @@ static int pair_create(struct vtap_net *n, const char *near, const char *far)
 	data = nla_nest_start(m, IFLA_INFO_DATA);
 	peer = data ? nla_nest_start(m, VETH_INFO_PEER) : NULL;
 	if (!peer || nlmsg_append(m, (void *)&header, sizeof(header), NLMSG_ALIGNTO) < 0 ||
-	    end_describe(m, far, n_queues) < 0)
+	    end_describe(m, far) < 0)
 		return -ENOMEM;
 	(void)nla_nest_end(m, peer);
 	(void)nla_nest_end(m, data);
@@ -217,49 +215,17 @@ static int end_set(struct vtap_net *n, uint32_t ifindex, bool up, uint32_t gso_m
 	return vtap_net_request(n, n->route_fd, m, NULL, NULL);
 }
 
-static int qdisc_set(struct vtap_net *n, uint32_t ifindex, uint32_t parent, uint32_t handle, const char *kind,
-		     uint32_t limit_bytes)
+static int fifo_set(struct vtap_net *n, uint32_t ifindex, uint32_t limit_bytes)
 {
-	const struct tcmsg header = {
-	    .tcm_family = AF_UNSPEC, .tcm_ifindex = (int)ifindex, .tcm_parent = parent, .tcm_handle = handle};
+	const struct tcmsg header = {.tcm_family = AF_UNSPEC, .tcm_ifindex = (int)ifindex, .tcm_parent = TC_H_ROOT};
 	const struct tc_fifo_qopt options = {.limit = limit_bytes};
 	_cleanup_message_ struct nl_msg *m = NULL;
 
 	m = vtap_net_message_new(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, &header, sizeof(header));
-	if (!m || nla_put_string(m, TCA_KIND, kind) < 0 ||
-	    (limit_bytes != 0 && nla_put(m, TCA_OPTIONS, sizeof(options), &options) < 0))
+	if (!m || nla_put_string(m, TCA_KIND, "bfifo") < 0 ||
+	    nla_put(m, TCA_OPTIONS, sizeof(options), &options) < 0)
 		return -ENOMEM;
 	return vtap_net_request(n, n->route_fd, m, NULL, NULL);
-}
-
-static int qdisc_remove_root(struct vtap_net *n, uint32_t ifindex)
-{
-	const struct tcmsg header = {.tcm_family = AF_UNSPEC, .tcm_ifindex = (int)ifindex, .tcm_parent = TC_H_ROOT};
-	_cleanup_message_ struct nl_msg *m = NULL;
-
-	m = vtap_net_message_new(RTM_DELQDISC, 0, &header, sizeof(header));
-	if (!m)
-		return -ENOMEM;
-	return vtap_net_request(n, n->route_fd, m, NULL, NULL);
-}
-
-static int queues_set(struct vtap_net *n, const struct end *e, uint32_t queue_bytes)
-{
-	uint32_t each_bytes = VTAP_MAX(queue_bytes / e->n_queues, STAGE_QUEUE_MIN_BYTES);
-	int r;
-
-	if (e->n_queues == 1)
-		return qdisc_set(n, e->ifindex, TC_H_ROOT, 0, "bfifo", VTAP_MAX(queue_bytes, 1U));
-	r = qdisc_set(n, e->ifindex, TC_H_ROOT, MQ_HANDLE, "mq", 0);
-	/* Another qdisc has that handle, or it is no root: it has no business here. */
-	if (r == -EINVAL || r == -EEXIST || r == -ENOENT) {
-		r = qdisc_remove_root(n, e->ifindex);
-		if (r == 0)
-			r = qdisc_set(n, e->ifindex, TC_H_ROOT, MQ_HANDLE, "mq", 0);
-	}
-	for (uint32_t i = 0; i < e->n_queues && r == 0; i++)
-		r = qdisc_set(n, e->ifindex, TC_H_MAKE(MQ_HANDLE, i + 1), 0, "bfifo", each_bytes);
-	return r;
 }
 
 int vtap_net_stage_ensure(struct vtap_net *n, const char *near, const char *far, uint32_t queue_bytes,
@@ -283,7 +249,7 @@ int vtap_net_stage_ensure(struct vtap_net *n, const char *near, const char *far,
 	if (r == 0)
 		r = vtap_net_offload_set(n, far, far_offloads, VTAP_ARRAY_SIZE(far_offloads));
 	if (r == 0)
-		r = queues_set(n, &a, queue_bytes);
+		r = fifo_set(n, a.ifindex, VTAP_MAX(queue_bytes, 1U));
 	/* A super-packet counts more than one segment and so is cut, even if somebody turns an offload on again. */
 	if (r == 0)
 		r = end_set(n, a.ifindex, true, 1);
