@@ -34,7 +34,7 @@ enum vtap_net_event {
 	VTAP_NET_LINK = 1, /* a link appeared, changed or went: ifindex */
 	VTAP_NET_ROUTE = 2, /* routes, rules or addresses changed: no detail */
 	VTAP_NET_NEIGHBOUR = 4, /* a neighbour changed: no detail */
-	VTAP_NET_LOST = 8, /* the kernel dropped notifications: everything must be read again */
+	VTAP_NET_LOST = 8, /* the kernel dropped notifications: everything must be read again; comes with the others */
 };
 typedef void (*vtap_net_callback)(unsigned events, void *userdata);
 
@@ -87,13 +87,15 @@ int vtap_net_neighbour_solicit(struct vtap_net *n, uint32_t ifindex, const struc
 
 /*
  * The segmenting stage: a veth pair near/far, both up, own MACs, no IPv6 addresses (addrgenmode none, disable_ipv6 where
- * /proc/sys is writable), arp off, MTU 65535 at most 65521. near: every checksum and segmentation offload off and
- * gso_max_segs 1, one queue, a byte-limited fifo of queue_bytes at its root. far: GRO on, so that the pair uses
- * its own ring and NAPI and never the per-CPU backlog that production packets need. An existing pair is put right.
+ * /proc/sys is writable), arp off, MTU 65521. near: every checksum and segmentation offload off and gso_max_segs 1, as
+ * many queues as CPUs (64 at most), a byte-limited fifo at the root; with several queues, mq at the root and a fifo for
+ * each, which share queue_bytes evenly but hold 256 KiB at least. far: GRO on, so that the pair uses its own ring and
+ * NAPI and never the per-CPU backlog that production packets need. An existing pair is put right and keeps its indexes;
+ * one that was torn apart is made anew. -EEXIST if one of the names belongs to a device that this function did not make.
  */
 int vtap_net_stage_ensure(struct vtap_net *n, const char *near, const char *far, uint32_t queue_bytes,
 			  uint32_t *ret_near_ifindex, uint32_t *ret_far_ifindex);
-/* 0 also when there is none. */
+/* 0 also when there is none, or one that vtap_net_stage_ensure() did not make: that is left alone. */
 int vtap_net_stage_remove(struct vtap_net *n, const char *near);
 
 /* Drops of a device as it counts them itself (IFLA_STATS64 and the root qdisc). */
