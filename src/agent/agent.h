@@ -33,7 +33,7 @@ struct vtap_rates {
 /* Runtime side of config->sessions[i]. */
 struct vtap_agent_session {
 	uint16_t slot;
-	size_t target;     /* index into config->targets and agent->nexthops */
+	size_t target; /* index into config->targets and agent->nexthops */
 	struct vtap_counters seen[VTAP_DIRECTION_MAX]; /* at the last tick */
 	struct vtap_rates rates;
 };
@@ -47,28 +47,30 @@ struct vtap_agent_port {
 
 struct vtap_agent {
 	struct vtap_agent_options options;
-	sd_event *event;                     /* owned */
-	struct vtap_net *net;                /* owned */
-	struct vtap_dataplane *dataplane;    /* owned */
-	struct vtap_config *config;          /* owned */
-	struct vtap_nexthop *nexthops;       /* owned; by target */
+	sd_event *event; /* owned */
+	struct vtap_net *net; /* owned */
+	struct vtap_dataplane *dataplane; /* owned */
+	struct vtap_config *config; /* owned */
+	struct vtap_nexthop *nexthops; /* owned; by target */
 	struct vtap_agent_session *sessions; /* owned; by session of config */
 	struct vtap_slots slots;
 	uint32_t slot_delivery[VTAP_ABI_SESSIONS]; /* index of the delivery in force; 0 = none */
 	struct vtap_pool *plans, *deliveries; /* owned */
-	struct vtap_agent_port *ports;        /* owned */
+	struct vtap_agent_port *ports; /* owned */
 	size_t port_count;
 	bool port_used[VTAP_ABI_PORTS];
 	uint32_t near_ifindex, far_ifindex; /* 0 = no stage */
+	uint64_t stage_taken, stage_out; /* wire packets at the last tick, over all sessions */
+	unsigned stage_stopped_ticks;
 	uint64_t ticked_ns;
 	uint64_t generation; /* of the configuration, from 1 */
 	unsigned ticks;
 	struct vtap_error last_error; /* of the last reload; code 0 = it was taken */
-	char last_apply_error[256];   /* empty = everything is as wanted */
+	char last_apply_error[256]; /* empty = everything is as wanted */
 	struct vtap_http_server *metrics; /* owned; NULL = none */
-	int control_fd;              /* listening socket of --status; owned */
-	int lock_fd;                 /* holds the state directory; owned */
-	sd_event_source *settle;     /* owned; armed while an apply is due */
+	int control_fd; /* listening socket of --status; owned */
+	int lock_fd; /* holds the state directory; owned */
+	sd_event_source *settle; /* owned; armed while an apply is due */
 };
 
 /* Makes the data plane what agent->config wants, as far as devices and routes allow now. Idempotent. apply.c */

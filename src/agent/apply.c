@@ -11,6 +11,7 @@
 
 #include "agent/agent.h"
 #include "agent/delivery.h"
+#include "agent/stage.h"
 #include "agent/wanted.h"
 #include "basic/log.h"
 
@@ -123,46 +124,6 @@ static int nexthops_resolve(struct vtap_agent *a)
 	return 0;
 }
 
-static bool any_enabled(const struct vtap_agent *a)
-{
-	for (size_t i = 0; i < a->config->session_count; i++) {
-		if (a->config->sessions[i].enabled)
-			return true;
-	}
-	return false;
-}
-
-/* The segmenting pair exists while any session is enabled. */
-static int stage_apply(struct vtap_agent *a)
-{
-	struct vtap_link near, far;
-	int r;
-
-	if (!any_enabled(a))
-		return 0;
-	if (vtap_net_link_by_index(a->net, a->near_ifindex, &near) < 0 || !near.up ||
-	    vtap_net_link_by_index(a->net, a->far_ifindex, &far) < 0 || !far.up) {
-		r = vtap_net_stage_ensure(a->net, VTAP_STAGE_NEAR, VTAP_STAGE_FAR, VTAP_STAGE_QUEUE_BYTES, &a->near_ifindex,
-					  &a->far_ifindex);
-		if (r < 0)
-			return r;
-	}
-	r = vtap_dataplane_attach(a->dataplane, a->near_ifindex, VTAP_HOOK_EGRESS, VTAP_PROGRAM_STAGE_IN);
-	if (r >= 0)
-		r = vtap_dataplane_attach(a->dataplane, a->far_ifindex, VTAP_HOOK_INGRESS, VTAP_PROGRAM_STAGE_OUT);
-	return r;
-}
-
-static void stage_release(struct vtap_agent *a)
-{
-	if (!a->near_ifindex || any_enabled(a))
-		return;
-	(void)vtap_dataplane_detach(a->dataplane, a->near_ifindex, VTAP_HOOK_EGRESS);
-	(void)vtap_dataplane_detach(a->dataplane, a->far_ifindex, VTAP_HOOK_INGRESS);
-	(void)vtap_net_stage_remove(a->net, VTAP_STAGE_NEAR);
-	a->near_ifindex = a->far_ifindex = 0;
-}
-
 static bool attachment_find(struct vtap_agent *a, uint32_t ifindex, enum vtap_hook hook, struct vtap_attachment *ret)
 {
 	for (size_t i = 0; vtap_dataplane_attachment(a->dataplane, i, ret) >= 0; i++) {
@@ -186,7 +147,8 @@ bool vtap_apply_uplink_crowded(struct vtap_agent *a, uint32_t ifindex)
 		return true;
 	if (!at.preference)
 		return vtap_dataplane_order(a->dataplane, &at, &order) < 0 || order.position != 1;
-	return vtap_net_clsact_first(a->net, ifindex, true, at.program_id, &preference) >= 0 && preference < at.preference;
+	return vtap_net_clsact_first(a->net, ifindex, true, at.program_id, &preference) >= 0 &&
+	       preference < at.preference;
 }
 
 /* An uplink must be able to finish copies before any is sent there. */
@@ -218,8 +180,8 @@ static int delivery_publish(struct vtap_agent *a, const struct vtap_delivery *d,
 		struct vtap_delivery held;
 
 		/* The data plane itself marks a delivery whose uplink lost our program: the agent has put it back. */
-		fresh = vtap_dataplane_delivery_read(a->dataplane, *ret_index, &held) < 0 ||
-			memcmp(&held, d, sizeof(held));
+		fresh =
+		    vtap_dataplane_delivery_read(a->dataplane, *ret_index, &held) < 0 || memcmp(&held, d, sizeof(held));
 	}
 	return fresh ? vtap_dataplane_delivery_write(a->dataplane, *ret_index, d) : 0;
 }
@@ -377,7 +339,7 @@ static bool attachment_needed(const struct vtap_agent *a, const struct vtap_atta
 			return true;
 	}
 	if (at->ifindex == a->near_ifindex || at->ifindex == a->far_ifindex)
-		return any_enabled(a);
+		return vtap_stage_needed(a);
 	return at->hook == VTAP_HOOK_EGRESS && is_uplink(a, at->ifindex);
 }
 
@@ -458,7 +420,7 @@ int vtap_apply(struct vtap_agent *a)
 		r = wanted_make(a, &w);
 	if (r < 0)
 		return r;
-	r = stage_apply(a);
+	r = vtap_stage_apply(a);
 	if (r < 0)
 		failed(a, r, "cannot set up the stage", VTAP_STAGE_NEAR);
 	r = vtap_dataplane_guards_write(a->dataplane, w->guards, w->guard_count);
@@ -474,7 +436,7 @@ int vtap_apply(struct vtap_agent *a)
 	ports_release(a, w);
 	r = slots_release(a);
 	attachments_release(a);
-	stage_release(a);
+	vtap_stage_release(a);
 	if (r >= 0)
 		r = vtap_dataplane_commit(a->dataplane);
 	return r;

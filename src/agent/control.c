@@ -74,10 +74,12 @@ int vtap_control_open(struct vtap_agent *a, struct vtap_error *reterr)
 	int r;
 
 	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-		return vtap_error_set(reterr, -errno, 0, "", "the state directory %s cannot be made: %s", dir, strerror(errno));
+		return vtap_error_set(reterr, -errno, 0, "", "the state directory %s cannot be made: %s", dir,
+				      strerror(errno));
 	lock = lock_open(dir, O_RDWR | O_CREAT);
 	if (lock < 0)
-		return vtap_error_set(reterr, lock, 0, "", "the state directory %s cannot be used: %s", dir, strerror(-lock));
+		return vtap_error_set(reterr, lock, 0, "", "the state directory %s cannot be used: %s", dir,
+				      strerror(-lock));
 	if (flock(lock, LOCK_EX | LOCK_NB) < 0)
 		return vtap_error_set(reterr, -EBUSY, 0, "", "another agent runs with the state directory %s", dir);
 	r = listen_at(dir, &a->control_fd);

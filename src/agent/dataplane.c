@@ -15,26 +15,26 @@
 #include "mirror.skel.h"
 
 const char *const vtap_map_names[VTAP_MAP_MAX] = {
-	[VTAP_MAP_GLOBALS] = "vtap_globals",
-	[VTAP_MAP_PORT_INDEX] = "vtap_port_index",
-	[VTAP_MAP_PORTS] = "vtap_ports",
-	[VTAP_MAP_PLANS] = "vtap_plans",
-	[VTAP_MAP_SESSIONS] = "vtap_sessions",
-	[VTAP_MAP_DELIVERIES] = "vtap_deliveries",
-	[VTAP_MAP_BUCKETS] = "vtap_buckets",
-	[VTAP_MAP_COUNTERS] = "vtap_counters",
-	[VTAP_MAP_PORT_COUNTERS] = "vtap_port_counters",
-	[VTAP_MAP_GUARDS] = "vtap_guards",
-	[VTAP_MAP_SLOT_NAMES] = "vtap_slot_names",
-	[VTAP_MAP_FRAGMENTS] = "vtap_fragments",
-	[VTAP_MAP_FENCE] = "vtap_fence",
+    [VTAP_MAP_GLOBALS] = "vtap_globals",
+    [VTAP_MAP_PORT_INDEX] = "vtap_port_index",
+    [VTAP_MAP_PORTS] = "vtap_ports",
+    [VTAP_MAP_PLANS] = "vtap_plans",
+    [VTAP_MAP_SESSIONS] = "vtap_sessions",
+    [VTAP_MAP_DELIVERIES] = "vtap_deliveries",
+    [VTAP_MAP_BUCKETS] = "vtap_buckets",
+    [VTAP_MAP_COUNTERS] = "vtap_counters",
+    [VTAP_MAP_PORT_COUNTERS] = "vtap_port_counters",
+    [VTAP_MAP_GUARDS] = "vtap_guards",
+    [VTAP_MAP_SLOT_NAMES] = "vtap_slot_names",
+    [VTAP_MAP_FRAGMENTS] = "vtap_fragments",
+    [VTAP_MAP_FENCE] = "vtap_fence",
 };
 
 static const char *const program_names[VTAP_PROGRAM_MAX] = {
-	[VTAP_PROGRAM_IN] = "vtap_in",
-	[VTAP_PROGRAM_OUT] = "vtap_out",
-	[VTAP_PROGRAM_STAGE_IN] = "vtap_stage_in",
-	[VTAP_PROGRAM_STAGE_OUT] = "vtap_stage_out",
+    [VTAP_PROGRAM_IN] = "vtap_in",
+    [VTAP_PROGRAM_OUT] = "vtap_out",
+    [VTAP_PROGRAM_STAGE_IN] = "vtap_stage_in",
+    [VTAP_PROGRAM_STAGE_OUT] = "vtap_stage_out",
 };
 
 int vtap_dataplane_path(const char *pin_dir, const char *dir, const char *name, char ret_path[PATH_MAX])
@@ -187,7 +187,7 @@ static void descriptors_read(struct vtap_dataplane *d)
 		d->map_fds[i] = bpf_map__fd(bpf_object__find_map_by_name(d->skeleton->obj, vtap_map_names[i]));
 	for (size_t i = 0; i < VTAP_PROGRAM_MAX; i++) {
 		d->program_fds[i] =
-			bpf_program__fd(bpf_object__find_program_by_name(d->skeleton->obj, program_names[i]));
+		    bpf_program__fd(bpf_object__find_program_by_name(d->skeleton->obj, program_names[i]));
 		d->program_ids[i] = program_id(d->program_fds[i]);
 	}
 }
@@ -199,12 +199,15 @@ static int load_error(struct vtap_error *reterr, int r)
 		int code;
 		const char *sentence;
 	} table[] = {
-		{-EPERM, "the kernel refuses to load BPF programs: run as root, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"},
-		{-EACCES, "the kernel refuses to load BPF programs: run as root, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"},
-		{-ENOSYS, "this kernel is built without BPF (CONFIG_BPF_SYSCALL)"},
-		{-ESRCH, "this kernel has no type information: CONFIG_DEBUG_INFO_BTF and /sys/kernel/btf/vmlinux are needed"},
-		{-ENOMEM, "there is not enough memory for the BPF maps"},
-		{-EINVAL, "this kernel is too old for the BPF programs: Linux 6.1 or newer is needed"},
+	    {-EPERM,
+	     "the kernel refuses to load BPF programs: run as root, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"},
+	    {-EACCES,
+	     "the kernel refuses to load BPF programs: run as root, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"},
+	    {-ENOSYS, "this kernel is built without BPF (CONFIG_BPF_SYSCALL)"},
+	    {-ESRCH,
+	     "this kernel has no type information: CONFIG_DEBUG_INFO_BTF and /sys/kernel/btf/vmlinux are needed"},
+	    {-ENOMEM, "there is not enough memory for the BPF maps"},
+	    {-EINVAL, "this kernel is too old for the BPF programs: Linux 6.1 or newer is needed"},
 	};
 
 	for (size_t i = 0; i < VTAP_ARRAY_SIZE(table); i++) {
@@ -282,7 +285,8 @@ int vtap_dataplane_open(const struct vtap_dataplane_options *options, struct vta
 	libbpf_set_print(on_libbpf_print);
 	d->tcx = options->hook != VTAP_HOOK_CLSACT && tcx_supported();
 	if (options->hook == VTAP_HOOK_TCX && !d->tcx)
-		return vtap_error_set(reterr, -EOPNOTSUPP, 0, "", "this kernel has no tcx: Linux 6.6 or newer is needed for --hook tcx");
+		return vtap_error_set(reterr, -EOPNOTSUPP, 0, "",
+				      "this kernel has no tcx: Linux 6.6 or newer is needed for --hook tcx");
 	r = libbpf_num_possible_cpus();
 	if (r < 0)
 		return vtap_error_set(reterr, r, 0, "", "the number of CPUs cannot be read: %s", strerror(-r));

@@ -17,9 +17,9 @@ struct vtap_dataplane;
 enum vtap_hook_kind { VTAP_HOOK_AUTO, VTAP_HOOK_TCX, VTAP_HOOK_CLSACT };
 
 enum vtap_program {
-	VTAP_PROGRAM_IN,        /* a source's ingress */
-	VTAP_PROGRAM_OUT,       /* a source's egress, an uplink's egress */
-	VTAP_PROGRAM_STAGE_IN,  /* near end's egress */
+	VTAP_PROGRAM_IN, /* a source's ingress */
+	VTAP_PROGRAM_OUT, /* a source's egress, an uplink's egress */
+	VTAP_PROGRAM_STAGE_IN, /* near end's egress */
 	VTAP_PROGRAM_STAGE_OUT, /* far end's ingress */
 	VTAP_PROGRAM_MAX
 };
@@ -98,8 +98,8 @@ int vtap_dataplane_attachment(struct vtap_dataplane *d, size_t i, struct vtap_at
 
 #define VTAP_ORDER_MAX 64
 struct vtap_order {
-	uint32_t count;              /* programs on the hook */
-	uint32_t position;           /* of ours, from 1; 0 = it is not there */
+	uint32_t count; /* programs on the hook */
+	uint32_t position; /* of ours, from 1; 0 = it is not there */
 	uint32_t ids[VTAP_ORDER_MAX]; /* program ids in the order in which they run */
 };
 /* tcx only; -EOPNOTSUPP otherwise: clsact's order is rtnetlink's to tell. */

@@ -16,8 +16,8 @@
 #include "basic/util.h"
 
 static const char *const hook_names[VTAP_HOOK_MAX] = {
-	[VTAP_HOOK_INGRESS] = "ingress",
-	[VTAP_HOOK_EGRESS] = "egress",
+    [VTAP_HOOK_INGRESS] = "ingress",
+    [VTAP_HOOK_EGRESS] = "egress",
 };
 
 static int attachment_path(const struct vtap_dataplane *d, const struct vtap_attachment *a, char ret_path[PATH_MAX])
@@ -64,9 +64,9 @@ static int link_describe(int fd, uint32_t *ret_ifindex, uint32_t *ret_program_id
 static void hook_describe(const struct vtap_attachment *a, struct bpf_tc_hook *ret_hook)
 {
 	*ret_hook = (struct bpf_tc_hook){
-		.sz = sizeof(*ret_hook),
-		.ifindex = a->ifindex,
-		.attach_point = a->hook == VTAP_HOOK_INGRESS ? BPF_TC_INGRESS : BPF_TC_EGRESS,
+	    .sz = sizeof(*ret_hook),
+	    .ifindex = a->ifindex,
+	    .attach_point = a->hook == VTAP_HOOK_INGRESS ? BPF_TC_INGRESS : BPF_TC_EGRESS,
 	};
 }
 
@@ -242,9 +242,8 @@ static int attachment_switch(struct vtap_dataplane *d, struct vtap_attached *kno
 	int r;
 
 	if (known->a.preference) {
-		DECLARE_LIBBPF_OPTS(bpf_tc_opts, options, .handle = VTAP_CLSACT_HANDLE,
-				    .priority = known->a.preference, .prog_fd = d->program_fds[program],
-				    .flags = BPF_TC_F_REPLACE);
+		DECLARE_LIBBPF_OPTS(bpf_tc_opts, options, .handle = VTAP_CLSACT_HANDLE, .priority = known->a.preference,
+				    .prog_fd = d->program_fds[program], .flags = BPF_TC_F_REPLACE);
 
 		hook_describe(&known->a, &hook);
 		r = bpf_tc_attach(&hook, &options);
@@ -274,7 +273,7 @@ int vtap_dataplane_attach(struct vtap_dataplane *d, uint32_t ifindex, enum vtap_
 {
 	struct vtap_attached *known = attached_find(d, ifindex, hook);
 	struct vtap_attachment a = {
-		.ifindex = ifindex, .hook = hook, .program = program, .program_id = d->program_ids[program]};
+	    .ifindex = ifindex, .hook = hook, .program = program, .program_id = d->program_ids[program]};
 	bool tcx = known && !known->a.preference;
 
 	if (known && attachment_alive(known) && tcx == d->tcx)

@@ -184,7 +184,8 @@ static int percpu_clear(struct vtap_dataplane *d, enum vtap_map map, uint32_t ke
 int vtap_dataplane_counters_read(struct vtap_dataplane *d, uint32_t slot, uint32_t direction,
 				 struct vtap_counters *ret_counters)
 {
-	return percpu_sum(d, VTAP_MAP_COUNTERS, slot * 2 + direction, (uint64_t *)ret_counters->values, VTAP_COUNTER_MAX);
+	return percpu_sum(d, VTAP_MAP_COUNTERS, slot * 2 + direction, (uint64_t *)ret_counters->values,
+			  VTAP_COUNTER_MAX);
 }
 
 int vtap_dataplane_port_counters_read(struct vtap_dataplane *d, uint32_t port, struct vtap_port_counters *ret_counters)

@@ -47,7 +47,7 @@ struct vtap_dataplane {
 	char *pin_dir; /* owned; NULL = unpinned */
 	bool tcx;
 	bool commit_needed; /* maps are not pinned yet */
-	struct mirror *skeleton;      /* owned; NULL in a read-only data plane, whose map_fds are owned instead */
+	struct mirror *skeleton; /* owned; NULL in a read-only data plane, whose map_fds are owned instead */
 	int map_fds[VTAP_MAP_MAX];
 	int program_fds[VTAP_PROGRAM_MAX];
 	uint32_t program_ids[VTAP_PROGRAM_MAX];

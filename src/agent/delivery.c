@@ -17,11 +17,11 @@ struct vxlan_header {
 #define VXLAN_FLAG_VNI 0x08000000U
 
 static const uint16_t lost_by_state[VTAP_NEXTHOP_MAX] = {
-	[VTAP_NEXTHOP_READY] = 0,
-	[VTAP_NEXTHOP_NO_ROUTE] = VTAP_LOST_NO_ROUTE,
-	[VTAP_NEXTHOP_NO_NEIGHBOUR] = VTAP_LOST_NO_NEIGHBOUR,
-	[VTAP_NEXTHOP_UNSUPPORTED] = VTAP_LOST_BAD_NEXT_HOP,
-	[VTAP_NEXTHOP_UPLINK_DOWN] = VTAP_LOST_UPLINK_DOWN,
+    [VTAP_NEXTHOP_READY] = 0,
+    [VTAP_NEXTHOP_NO_ROUTE] = VTAP_LOST_NO_ROUTE,
+    [VTAP_NEXTHOP_NO_NEIGHBOUR] = VTAP_LOST_NO_NEIGHBOUR,
+    [VTAP_NEXTHOP_UNSUPPORTED] = VTAP_LOST_BAD_NEXT_HOP,
+    [VTAP_NEXTHOP_UPLINK_DOWN] = VTAP_LOST_UPLINK_DOWN,
 };
 
 uint32_t vtap_delivery_overhead_bytes(uint8_t family)
@@ -48,12 +48,12 @@ static uint16_t sum_of(const void *data, size_t size_bytes)
 static size_t ipv4_write(uint8_t *at, const struct vtap_target *t, const struct vtap_nexthop *h, uint16_t *ret_sum)
 {
 	struct iphdr ip = {
-		.version = 4,
-		.ihl = 5,
-		.tos = t->dscp << 2,
-		.frag_off = htons(t->df ? 0x4000 : 0),
-		.ttl = t->ttl,
-		.protocol = IPPROTO_UDP,
+	    .version = 4,
+	    .ihl = 5,
+	    .tos = t->dscp << 2,
+	    .frag_off = htons(t->df ? 0x4000 : 0),
+	    .ttl = t->ttl,
+	    .protocol = IPPROTO_UDP,
 	};
 
 	memcpy(&ip.saddr, h->source.bytes, sizeof(ip.saddr));
@@ -98,19 +98,19 @@ static void header_write(const struct vtap_session *s, const struct vtap_nexthop
 		d->flags |= VTAP_DELIVERY_IPV6;
 }
 
-void vtap_delivery_make(const struct vtap_session *s, const struct vtap_nexthop *h, uint32_t stage_ifindex, bool stage_all,
-			struct vtap_delivery *ret_delivery)
+void vtap_delivery_make(const struct vtap_session *s, const struct vtap_nexthop *h, uint32_t stage_ifindex,
+			bool stage_all, struct vtap_delivery *ret_delivery)
 {
 	uint32_t overhead_bytes = vtap_delivery_overhead_bytes(s->target->address.family);
 	struct vtap_delivery d = {
-		.uplink_ifindex = h->ifindex,
-		.stage_ifindex = stage_ifindex,
-		.packet_length = s->packet_length,
-		.room_bytes = h->mtu > overhead_bytes ? h->mtu - overhead_bytes : 0,
-		.sample_packets = s->sample_packets,
-		.sample_flows = s->sample_flows,
-		.burst_ns = VTAP_LIMIT_BURST_NS,
-		.lost = lost_by_state[h->state],
+	    .uplink_ifindex = h->ifindex,
+	    .stage_ifindex = stage_ifindex,
+	    .packet_length = s->packet_length,
+	    .room_bytes = h->mtu > overhead_bytes ? h->mtu - overhead_bytes : 0,
+	    .sample_packets = s->sample_packets,
+	    .sample_flows = s->sample_flows,
+	    .burst_ns = VTAP_LIMIT_BURST_NS,
+	    .lost = lost_by_state[h->state],
 	};
 
 	if (s->mtu_policy == VTAP_MTU_DROP)

@@ -11,13 +11,14 @@
 
 #include "agent/control.h"
 #include "agent/pins.h"
+#include "agent/stage.h"
 #include "agent/stats.h"
 #include "basic/log.h"
 #include "metrics/metrics.h"
 
 #define TICK_USEC 1000000ULL
 #define SETTLE_USEC 10000ULL /* changes that come together are applied together */
-#define SOLICIT_TICKS 2      /* a target that moved without a word is found within five seconds */
+#define SOLICIT_TICKS 2 /* a target that moved without a word is found within five seconds */
 
 static uint64_t now_usec(struct vtap_agent *a)
 {
@@ -103,6 +104,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 	struct vtap_agent *a = userdata;
 
 	vtap_stats_tick(a, now_usec(a) * 1000);
+	vtap_stage_watch(a);
 	if (a->ticks++ % SOLICIT_TICKS == 0)
 		solicit(a);
 	apply(a);
@@ -238,8 +240,8 @@ static void agent_donep(struct vtap_agent **a)
 static int dataplane_start(struct vtap_agent *a, struct vtap_error *reterr)
 {
 	const struct vtap_dataplane_options options = {
-		.pin_dir = a->options.unpinned ? NULL : a->options.pin_dir,
-		.hook = a->options.hook,
+	    .pin_dir = a->options.unpinned ? NULL : a->options.pin_dir,
+	    .hook = a->options.hook,
 	};
 	int r = 0;
 
@@ -320,7 +322,8 @@ int vtap_loop_run(const struct vtap_agent_options *options, struct vtap_error *r
 		vtap_log(VTAP_LOG_WARNING, "%s", a->last_apply_error);
 	vtap_log(VTAP_LOG_INFO, "mirroring %zu sessions by %s, %s", a->config->session_count,
 		 vtap_dataplane_uses_tcx(a->dataplane) ? "tcx" : "clsact",
-		 options->unpinned ? "unpinned: it ends with this process" : "pinned: it goes on when this process ends");
+		 options->unpinned ? "unpinned: it ends with this process"
+				   : "pinned: it goes on when this process ends");
 	(void)sd_notifyf(0, "READY=1\nSTATUS=%zu sessions", a->config->session_count);
 	r = sd_event_loop(a->event);
 	(void)sd_notify(0, "STOPPING=1");

@@ -38,18 +38,19 @@ struct arguments {
 };
 
 static const struct argp_option options[] = {
-	{"config", OPTION_CONFIG, "FILE", 0, "Mirror what FILE says, in the foreground", 0},
-	{"check", OPTION_CHECK, NULL, 0, "Only check the file of --config", 0},
-	{"status", OPTION_STATUS, NULL, 0, "Show sessions, attachments and counters", 0},
-	{"json", OPTION_JSON, NULL, 0, "With --status: as JSON", 0},
-	{"detach", OPTION_DETACH, NULL, 0, "Remove every program, map and device that an agent made", 0},
-	{"pin-dir", OPTION_PIN_DIR, "DIR", 0, "Where programs and maps outlive the agent: a bpffs (" VTAP_PIN_DIR_DEFAULT ")", 0},
-	{"unpinned", OPTION_UNPINNED, NULL, 0, "Pin nothing: mirroring ends with the agent", 0},
-	{"state-dir", OPTION_STATE_DIR, "DIR", 0, "Lock and status socket (" VTAP_STATE_DIR_DEFAULT ")", 0},
-	{"hook", OPTION_HOOK, "tcx|clsact|auto", 0, "How to attach (auto: tcx where the kernel has it)", 0},
-	{"metrics", OPTION_METRICS, "ADDRESS:PORT", 0, "Serve Prometheus metrics at http://ADDRESS:PORT/metrics", 0},
-	{"verbose", OPTION_VERBOSE, NULL, 0, "Log more", 0},
-	{},
+    {"config", OPTION_CONFIG, "FILE", 0, "Mirror what FILE says, in the foreground", 0},
+    {"check", OPTION_CHECK, NULL, 0, "Only check the file of --config", 0},
+    {"status", OPTION_STATUS, NULL, 0, "Show sessions, attachments and counters", 0},
+    {"json", OPTION_JSON, NULL, 0, "With --status: as JSON", 0},
+    {"detach", OPTION_DETACH, NULL, 0, "Remove every program, map and device that an agent made", 0},
+    {"pin-dir", OPTION_PIN_DIR, "DIR", 0,
+     "Where programs and maps outlive the agent: a bpffs (" VTAP_PIN_DIR_DEFAULT ")", 0},
+    {"unpinned", OPTION_UNPINNED, NULL, 0, "Pin nothing: mirroring ends with the agent", 0},
+    {"state-dir", OPTION_STATE_DIR, "DIR", 0, "Lock and status socket (" VTAP_STATE_DIR_DEFAULT ")", 0},
+    {"hook", OPTION_HOOK, "tcx|clsact|auto", 0, "How to attach (auto: tcx where the kernel has it)", 0},
+    {"metrics", OPTION_METRICS, "ADDRESS:PORT", 0, "Serve Prometheus metrics at http://ADDRESS:PORT/metrics", 0},
+    {"verbose", OPTION_VERBOSE, NULL, 0, "Log more", 0},
+    {},
 };
 
 static int hook_parse(const char *text, enum vtap_hook_kind *ret_hook)
@@ -146,8 +147,8 @@ static int check(const struct arguments *arguments)
 	r = vtap_reload_check(arguments->agent.config_path, &config, &e);
 	if (r < 0)
 		return report(&e, r, arguments->agent.config_path);
-	printf("%s: correct, %zu sessions, %zu filters, %zu targets\n", arguments->agent.config_path, config->session_count,
-	       config->filter_count, config->target_count);
+	printf("%s: correct, %zu sessions, %zu filters, %zu targets\n", arguments->agent.config_path,
+	       config->session_count, config->filter_count, config->target_count);
 	return EXIT_SUCCESS;
 }
 
@@ -212,18 +213,18 @@ static int run(const struct arguments *arguments)
 int main(int argc, char **argv)
 {
 	static int (*const actions[])(const struct arguments *arguments) = {
-		[ACTION_RUN] = run,
-		[ACTION_CHECK] = check,
-		[ACTION_DETACH] = detach,
-		[ACTION_STATUS] = status,
+	    [ACTION_RUN] = run,
+	    [ACTION_CHECK] = check,
+	    [ACTION_DETACH] = detach,
+	    [ACTION_STATUS] = status,
 	};
 	static const struct argp argp = {
-		.options = options,
-		.parser = on_option,
-		.doc = "Mirrors the packets of chosen interfaces of this host to the targets of a file.",
+	    .options = options,
+	    .parser = on_option,
+	    .doc = "Mirrors the packets of chosen interfaces of this host to the targets of a file.",
 	};
 	struct arguments arguments = {
-		.agent = {.pin_dir = VTAP_PIN_DIR_DEFAULT, .state_dir = VTAP_STATE_DIR_DEFAULT},
+	    .agent = {.pin_dir = VTAP_PIN_DIR_DEFAULT, .state_dir = VTAP_STATE_DIR_DEFAULT},
 	};
 
 	argp_program_version = "vtap-agent " VTAP_VERSION;

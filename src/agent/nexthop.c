@@ -39,7 +39,8 @@ static bool device_fits(const struct vtap_route *route, const struct vtap_link *
 		return false;
 	}
 	if (!link->ethernet) {
-		verdict(h, VTAP_NEXTHOP_UNSUPPORTED, "the route leads out of %s, which has no Ethernet headers", link->name);
+		verdict(h, VTAP_NEXTHOP_UNSUPPORTED, "the route leads out of %s, which has no Ethernet headers",
+			link->name);
 		return false;
 	}
 	if (route->xfrm) {
@@ -66,8 +67,8 @@ static int neighbour_resolve(struct vtap_net *net, struct vtap_nexthop *h)
 		return verdict(h, VTAP_NEXTHOP_READY, "%s", "");
 	/* Should the request fail, the next round asks again: the state says meanwhile what is missing. */
 	(void)vtap_net_neighbour_resolve(net, h->ifindex, &h->neighbour);
-	return verdict(h, VTAP_NEXTHOP_NO_NEIGHBOUR, "%s does not answer on %s",
-		       vtap_addr_format(&h->neighbour, text), h->device);
+	return verdict(h, VTAP_NEXTHOP_NO_NEIGHBOUR, "%s does not answer on %s", vtap_addr_format(&h->neighbour, text),
+		       h->device);
 }
 
 int vtap_nexthop_resolve(struct vtap_net *net, const struct vtap_target *target, const char *preferred_uplink,
@@ -123,11 +124,11 @@ int vtap_nexthop_solicit(struct vtap_net *net, const struct vtap_nexthop *h)
 const char *vtap_nexthop_state_name(enum vtap_nexthop_state state)
 {
 	static const char *const names[VTAP_NEXTHOP_MAX] = {
-		[VTAP_NEXTHOP_READY] = "active",
-		[VTAP_NEXTHOP_NO_ROUTE] = "no_route",
-		[VTAP_NEXTHOP_NO_NEIGHBOUR] = "no_neighbour",
-		[VTAP_NEXTHOP_UNSUPPORTED] = "error",
-		[VTAP_NEXTHOP_UPLINK_DOWN] = "uplink_down",
+	    [VTAP_NEXTHOP_READY] = "active",
+	    [VTAP_NEXTHOP_NO_ROUTE] = "no_route",
+	    [VTAP_NEXTHOP_NO_NEIGHBOUR] = "no_neighbour",
+	    [VTAP_NEXTHOP_UNSUPPORTED] = "error",
+	    [VTAP_NEXTHOP_UPLINK_DOWN] = "uplink_down",
 	};
 
 	return names[state];

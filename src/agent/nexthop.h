@@ -22,10 +22,10 @@ enum vtap_nexthop_state {
 struct vtap_nexthop {
 	enum vtap_nexthop_state state;
 	char reason[128]; /* empty when ready; else a sentence for status */
-	bool local;       /* the target is an address of this host */
+	bool local; /* the target is an address of this host */
 	uint32_t ifindex; /* 0 = none found */
 	char device[IFNAMSIZ];
-	uint32_t mtu;              /* least of device, route and target */
+	uint32_t mtu; /* least of device, route and target */
 	struct vtap_addr neighbour; /* gateway, or the target itself */
 	struct vtap_addr source;
 	struct vtap_mac source_mac, destination_mac;

@@ -112,15 +112,17 @@ int vtap_pins_prepare(const char *pin_dir, struct vtap_error *reterr)
 		existing_part(pin_dir, path);
 	}
 	if (!is_bpffs(path) && !namespace_lasts(ancestor))
-		return vtap_error_set(reterr, -ENOTSUP, 0, "",
-				      "%s is no bpffs here, and one mounted in this private mount namespace (as inside ip netns "
-				      "exec) would end with the agent: %s",
-				      path, advice);
+		return vtap_error_set(
+		    reterr, -ENOTSUP, 0, "",
+		    "%s is no bpffs here, and one mounted in this private mount namespace (as inside ip netns "
+		    "exec) would end with the agent: %s",
+		    path, advice);
 	if (!is_bpffs(path))
 		return vtap_error_set(reterr, -ENOTSUP, 0, "", "%s is not on a bpffs: %s", path, advice);
 	if (!mount_lasts(path, ancestor))
-		return vtap_error_set(reterr, -ENOTSUP, 0, "",
-				      "the bpffs at %s belongs to this mount namespace alone and would end with the agent: %s", path,
-				      advice);
+		return vtap_error_set(
+		    reterr, -ENOTSUP, 0, "",
+		    "the bpffs at %s belongs to this mount namespace alone and would end with the agent: %s", path,
+		    advice);
 	return 0;
 }

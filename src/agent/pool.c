@@ -6,7 +6,7 @@
 #include <string.h>
 
 struct entry {
-	void *value;         /* owned; NULL = free */
+	void *value; /* owned; NULL = free */
 	uint64_t hash;
 	uint32_t references; /* 0 with a value: retired */
 };

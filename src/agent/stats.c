@@ -24,8 +24,10 @@ static void session_tick(struct vtap_agent *a, size_t i, double seconds)
 		if (vtap_dataplane_counters_read(a->dataplane, s->slot, direction, &now) < 0)
 			continue;
 		rates.matched_pps += rate(now.values[VTAP_MATCHED_PACKETS], old->values[VTAP_MATCHED_PACKETS], seconds);
-		rates.mirrored_pps += rate(now.values[VTAP_MIRRORED_PACKETS], old->values[VTAP_MIRRORED_PACKETS], seconds);
-		rates.mirrored_bps += rate(now.values[VTAP_MIRRORED_BYTES], old->values[VTAP_MIRRORED_BYTES], seconds) * 8;
+		rates.mirrored_pps +=
+		    rate(now.values[VTAP_MIRRORED_PACKETS], old->values[VTAP_MIRRORED_PACKETS], seconds);
+		rates.mirrored_bps +=
+		    rate(now.values[VTAP_MIRRORED_BYTES], old->values[VTAP_MIRRORED_BYTES], seconds) * 8;
 		rates.lost_pps += rate(vtap_status_lost(&now), vtap_status_lost(old), seconds);
 		*old = now;
 	}
@@ -49,14 +51,14 @@ static const struct {
 	enum vtap_metrics_type type;
 	const char *help;
 } families[] = {
-	{"vtap_matched_packets_total", VTAP_METRICS_COUNTER, "Packets that a session took, in wire packets."},
-	{"vtap_matched_bytes_total", VTAP_METRICS_COUNTER, "Bytes of the packets that a session took."},
-	{"vtap_mirrored_packets_total", VTAP_METRICS_COUNTER, "Copies handed to the uplink."},
-	{"vtap_mirrored_bytes_total", VTAP_METRICS_COUNTER, "Bytes of the copies, outer headers included."},
-	{"vtap_cut_packets_total", VTAP_METRICS_COUNTER, "Copies cut to the path MTU."},
-	{"vtap_lost_packets_total", VTAP_METRICS_COUNTER, "Copies not sent, by reason."},
-	{"vtap_own_frames_total", VTAP_METRICS_COUNTER, "Frames of mirror tunnels that a source left out."},
-	{"vtap_session_active", VTAP_METRICS_GAUGE, "1 if the session mirrors, else 0."},
+    {"vtap_matched_packets_total", VTAP_METRICS_COUNTER, "Packets that a session took, in wire packets."},
+    {"vtap_matched_bytes_total", VTAP_METRICS_COUNTER, "Bytes of the packets that a session took."},
+    {"vtap_mirrored_packets_total", VTAP_METRICS_COUNTER, "Copies handed to the uplink."},
+    {"vtap_mirrored_bytes_total", VTAP_METRICS_COUNTER, "Bytes of the copies, outer headers included."},
+    {"vtap_cut_packets_total", VTAP_METRICS_COUNTER, "Copies cut to the path MTU."},
+    {"vtap_lost_packets_total", VTAP_METRICS_COUNTER, "Copies not sent, by reason."},
+    {"vtap_own_frames_total", VTAP_METRICS_COUNTER, "Frames of mirror tunnels that a source left out."},
+    {"vtap_session_active", VTAP_METRICS_GAUGE, "1 if the session mirrors, else 0."},
 };
 
 static void session_direction_add(struct vtap_metrics *m, const struct vtap_session *s, const struct vtap_counters *c,
@@ -67,9 +69,11 @@ static void session_direction_add(struct vtap_metrics *m, const struct vtap_sess
 		const char *family;
 		enum vtap_counter counter;
 	} plain[] = {
-		{"vtap_matched_packets_total", VTAP_MATCHED_PACKETS}, {"vtap_matched_bytes_total", VTAP_MATCHED_BYTES},
-		{"vtap_mirrored_packets_total", VTAP_MIRRORED_PACKETS},
-		{"vtap_mirrored_bytes_total", VTAP_MIRRORED_BYTES},   {"vtap_cut_packets_total", VTAP_CUT_TO_FIT},
+	    {"vtap_matched_packets_total", VTAP_MATCHED_PACKETS},
+	    {"vtap_matched_bytes_total", VTAP_MATCHED_BYTES},
+	    {"vtap_mirrored_packets_total", VTAP_MIRRORED_PACKETS},
+	    {"vtap_mirrored_bytes_total", VTAP_MIRRORED_BYTES},
+	    {"vtap_cut_packets_total", VTAP_CUT_TO_FIT},
 	};
 
 	for (size_t i = 0; i < VTAP_ARRAY_SIZE(plain); i++)

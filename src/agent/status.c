@@ -9,34 +9,34 @@
 #include "agent/wanted.h"
 
 static const char *const counter_names[VTAP_COUNTER_MAX] = {
-	[VTAP_MATCHED_PACKETS] = "matched_packets",
-	[VTAP_MATCHED_BYTES] = "matched_bytes",
-	[VTAP_MIRRORED_PACKETS] = "mirrored_packets",
-	[VTAP_MIRRORED_BYTES] = "mirrored_bytes",
-	[VTAP_CUT_TO_FIT] = "cut_to_fit",
-	[VTAP_UNCUT] = "uncut",
-	[VTAP_STAGED] = "staged",
-	[VTAP_UNSTAGED] = "unstaged",
-	[VTAP_LOST_SAMPLED] = "sampled_out",
-	[VTAP_LOST_LIMITED] = "lost_limited",
-	[VTAP_LOST_TOO_BIG] = "lost_too_big",
-	[VTAP_LOST_NOT_CUTTABLE] = "lost_not_cuttable",
-	[VTAP_LOST_NO_ROUTE] = "lost_no_route",
-	[VTAP_LOST_NO_NEIGHBOUR] = "lost_no_neighbour",
-	[VTAP_LOST_BAD_NEXT_HOP] = "lost_bad_next_hop",
-	[VTAP_LOST_UPLINK_DOWN] = "lost_uplink_down",
-	[VTAP_LOST_QUEUE] = "lost_queue",
-	[VTAP_LOST_STAGE_QUEUE] = "lost_stage_queue",
-	[VTAP_LOST_CHANGED] = "lost_changed",
-	[VTAP_LOST_NO_MEMORY] = "lost_no_memory",
-	[VTAP_LOST_RECURSION] = "lost_recursion",
-	[VTAP_LOST_UNSUPPORTED] = "lost_unsupported",
-	[VTAP_LOST_ERROR] = "lost_error",
+    [VTAP_MATCHED_PACKETS] = "matched_packets",
+    [VTAP_MATCHED_BYTES] = "matched_bytes",
+    [VTAP_MIRRORED_PACKETS] = "mirrored_packets",
+    [VTAP_MIRRORED_BYTES] = "mirrored_bytes",
+    [VTAP_CUT_TO_FIT] = "cut_to_fit",
+    [VTAP_UNCUT] = "uncut",
+    [VTAP_STAGED] = "staged",
+    [VTAP_UNSTAGED] = "unstaged",
+    [VTAP_LOST_SAMPLED] = "sampled_out",
+    [VTAP_LOST_LIMITED] = "lost_limited",
+    [VTAP_LOST_TOO_BIG] = "lost_too_big",
+    [VTAP_LOST_NOT_CUTTABLE] = "lost_not_cuttable",
+    [VTAP_LOST_NO_ROUTE] = "lost_no_route",
+    [VTAP_LOST_NO_NEIGHBOUR] = "lost_no_neighbour",
+    [VTAP_LOST_BAD_NEXT_HOP] = "lost_bad_next_hop",
+    [VTAP_LOST_UPLINK_DOWN] = "lost_uplink_down",
+    [VTAP_LOST_QUEUE] = "lost_queue",
+    [VTAP_LOST_STAGE_QUEUE] = "lost_stage_queue",
+    [VTAP_LOST_CHANGED] = "lost_changed",
+    [VTAP_LOST_NO_MEMORY] = "lost_no_memory",
+    [VTAP_LOST_RECURSION] = "lost_recursion",
+    [VTAP_LOST_UNSUPPORTED] = "lost_unsupported",
+    [VTAP_LOST_ERROR] = "lost_error",
 };
 
 static const char *const hook_names[VTAP_HOOK_MAX] = {
-	[VTAP_HOOK_INGRESS] = "ingress",
-	[VTAP_HOOK_EGRESS] = "egress",
+    [VTAP_HOOK_INGRESS] = "ingress",
+    [VTAP_HOOK_EGRESS] = "egress",
 };
 
 const char *vtap_status_counter_name(enum vtap_counter counter)
@@ -123,14 +123,14 @@ static const char *source_state(struct vtap_agent *a, const struct vtap_session 
 	if (vtap_apply_receives_copies(a, link.ifindex, source->side))
 		return "receives_copies";
 	for (int direction = 0; direction < VTAP_DIRECTION_MAX; direction++) {
-		if (s->direction[direction] &&
-		    !attached_at(a, link.ifindex, vtap_wanted_hook(source->side, direction)))
+		if (s->direction[direction] && !attached_at(a, link.ifindex, vtap_wanted_hook(source->side, direction)))
 			return "error";
 	}
 	return "attached";
 }
 
-static json_t *sources_json(struct vtap_agent *a, const struct vtap_session *s, size_t *ret_attached, size_t *ret_waiting)
+static json_t *sources_json(struct vtap_agent *a, const struct vtap_session *s, size_t *ret_attached,
+			    size_t *ret_waiting)
 {
 	json_t *list = json_array();
 
@@ -141,9 +141,9 @@ static json_t *sources_json(struct vtap_agent *a, const struct vtap_session *s, 
 
 		*ret_attached += !strcmp(state, "attached");
 		*ret_waiting += !strcmp(state, "waiting");
-		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:I, s:I}", "device", s->sources[i].device, "side",
-						      vtap_side_name(s->sources[i].side), "state", state, "ifindex",
-						      (json_int_t)ifindex, "own_frames",
+		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:I, s:I}", "device", s->sources[i].device,
+						      "side", vtap_side_name(s->sources[i].side), "state", state,
+						      "ifindex", (json_int_t)ifindex, "own_frames",
 						      (json_int_t)(ifindex ? own_frames(a, ifindex) : 0)));
 	}
 	return list;
@@ -192,10 +192,11 @@ static json_t *mtu_json(struct vtap_agent *a, const struct vtap_session *s, cons
 	json_object_set_new(o, "path", json_integer(h->mtu));
 	json_object_set_new(o, "needed", json_integer(needed));
 	if (h->state == VTAP_NEXTHOP_READY && needed > h->mtu)
-		snprintf(advice, sizeof(advice),
-			 "full-size packets are %s: raise the MTU of the path to %u, or set packet_length to %u or less",
-			 s->mtu_policy == VTAP_MTU_FIT ? "cut to fit, which makes holes in TCP streams" : "not mirrored",
-			 needed, h->mtu > overhead_bytes ? h->mtu - overhead_bytes : 0);
+		snprintf(
+		    advice, sizeof(advice),
+		    "full-size packets are %s: raise the MTU of the path to %u, or set packet_length to %u or less",
+		    s->mtu_policy == VTAP_MTU_FIT ? "cut to fit, which makes holes in TCP streams" : "not mirrored",
+		    needed, h->mtu > overhead_bytes ? h->mtu - overhead_bytes : 0);
 	json_object_set_new(o, "advice", json_string(advice));
 	return o;
 }
@@ -214,11 +215,11 @@ static json_t *session_json(struct vtap_agent *a, size_t i)
 	sources = sources_json(a, s, &attached, &waiting);
 	counters = counters_of(a->dataplane, a->sessions[i].slot, &sum);
 	state = session_state(s, h, attached, waiting, reason, sizeof(reason));
-	o = json_pack("{s:s, s:s, s:s, s:I, s:s, s:b, s:b, s:s, s:s, s:I, s:I, s:s, s:s}", "name", s->name, "state", state,
-		      "reason", reason, "number", (json_int_t)s->number, "mode", vtap_mode_name(s->mode), "in",
-		      s->direction[VTAP_DIRECTION_IN], "out", s->direction[VTAP_DIRECTION_OUT], "target", s->target->name,
-		      "address", vtap_addr_format(&s->target->address, address), "vni", (json_int_t)s->vni, "port",
-		      (json_int_t)s->port, "uplink", h->device, "next_hop_mac",
+	o = json_pack("{s:s, s:s, s:s, s:I, s:s, s:b, s:b, s:s, s:s, s:I, s:I, s:s, s:s}", "name", s->name, "state",
+		      state, "reason", reason, "number", (json_int_t)s->number, "mode", vtap_mode_name(s->mode), "in",
+		      s->direction[VTAP_DIRECTION_IN], "out", s->direction[VTAP_DIRECTION_OUT], "target",
+		      s->target->name, "address", vtap_addr_format(&s->target->address, address), "vni",
+		      (json_int_t)s->vni, "port", (json_int_t)s->port, "uplink", h->device, "next_hop_mac",
 		      h->state == VTAP_NEXTHOP_READY ? vtap_mac_format(&h->destination_mac, mac) : "");
 	json_object_set_new(o, "filter", s->filter ? json_string(s->filter->name) : json_null());
 	json_object_set_new(o, "mtu", mtu_json(a, s, h));
@@ -278,7 +279,8 @@ static json_t *attachments_json(struct vtap_agent *a, json_t *warnings)
 		json_array_append_new(list, o);
 		if (first)
 			continue;
-		snprintf(text, sizeof(text), "%s %s: another program runs before ours, and packets that it takes are not mirrored",
+		snprintf(text, sizeof(text),
+			 "%s %s: another program runs before ours, and packets that it takes are not mirrored",
 			 link.name, hook_names[at.hook]);
 		json_array_append_new(warnings, json_string(text));
 	}
@@ -301,12 +303,11 @@ static json_t *devices_json(struct vtap_agent *a)
 		if (known || !ifindex || vtap_net_link_by_index(a->net, ifindex, &link) < 0 ||
 		    vtap_net_link_drops(a->net, ifindex, &drops) < 0)
 			continue;
-		json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "device", link.name, "role",
-						      i < 2 ? "stage" : "uplink", "rx_dropped",
-						      (json_int_t)drops.rx_dropped, "tx_dropped",
-						      (json_int_t)drops.tx_dropped, "tx_errors",
-						      (json_int_t)drops.tx_errors, "queue_dropped",
-						      (json_int_t)drops.qdisc_dropped));
+		json_array_append_new(
+		    list, json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "device", link.name, "role",
+				    i < 2 ? "stage" : "uplink", "rx_dropped", (json_int_t)drops.rx_dropped,
+				    "tx_dropped", (json_int_t)drops.tx_dropped, "tx_errors",
+				    (json_int_t)drops.tx_errors, "queue_dropped", (json_int_t)drops.qdisc_dropped));
 	}
 	return list;
 }
@@ -326,9 +327,9 @@ json_t *vtap_status_make(struct vtap_agent *a)
 	if (*a->last_apply_error)
 		json_array_append_new(warnings, json_string(a->last_apply_error));
 	status = json_pack("{s:{s:s, s:I, s:s, s:b, s:s, s:I, s:I, s:I}}", "agent", "version", VTAP_VERSION, "pid",
-			   (json_int_t)getpid(), "hook", vtap_dataplane_uses_tcx(a->dataplane) ? "tcx" : "clsact", "pinned",
-			   vtap_dataplane_is_pinned(a->dataplane), "config", a->options.config_path, "generation",
-			   (json_int_t)a->generation, "plans_used", (json_int_t)vtap_pool_used(a->plans),
+			   (json_int_t)getpid(), "hook", vtap_dataplane_uses_tcx(a->dataplane) ? "tcx" : "clsact",
+			   "pinned", vtap_dataplane_is_pinned(a->dataplane), "config", a->options.config_path,
+			   "generation", (json_int_t)a->generation, "plans_used", (json_int_t)vtap_pool_used(a->plans),
 			   "deliveries_used", (json_int_t)vtap_pool_used(a->deliveries));
 	if (!status)
 		return NULL;
@@ -370,7 +371,8 @@ int vtap_status_make_pinned(const char *pin_dir, json_t **ret_status)
 	}
 	for (size_t i = 0; vtap_dataplane_attachment(d, i, &at) >= 0; i++)
 		json_array_append_new(attachments, attachment_json(d, &at));
-	*ret_status = json_pack("{s:n, s:o, s:o, s:[], s:[s]}", "agent", "sessions", sessions, "attachments", attachments,
-				"devices", "warnings", "no agent is running: what is pinned goes on as it was");
+	*ret_status =
+	    json_pack("{s:n, s:o, s:o, s:[], s:[s]}", "agent", "sessions", sessions, "attachments", attachments,
+		      "devices", "warnings", "no agent is running: what is pinned goes on as it was");
 	return *ret_status ? 0 : -ENOMEM;
 }

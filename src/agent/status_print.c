@@ -26,7 +26,8 @@ static void counters_print(const json_t *counters, const char *direction, FILE *
 
 	fprintf(out, "    %-4s matched %" JSON_INTEGER_FORMAT "  mirrored %" JSON_INTEGER_FORMAT, direction,
 		number_of(c, "matched_packets"), number_of(c, "mirrored_packets"));
-	json_object_foreach((json_t *)c, key, value) {
+	json_object_foreach((json_t *)c, key, value)
+	{
 		bool shown = !strncmp(key, "lost_", 5) || !strcmp(key, "sampled_out") || !strcmp(key, "cut_to_fit") ||
 			     !strcmp(key, "uncut");
 
@@ -41,7 +42,8 @@ static void sources_print(const json_t *sources, FILE *out)
 	const json_t *source;
 	size_t i;
 
-	json_array_foreach(sources, i, source) {
+	json_array_foreach(sources, i, source)
+	{
 		fprintf(out, "    source %s (%s): %s", text_of(source, "device"), text_of(source, "side"),
 			text_of(source, "state"));
 		if (number_of(source, "own_frames"))
@@ -61,7 +63,9 @@ static void session_print(const json_t *s, FILE *out)
 		fprintf(out, " (%s)", text_of(s, "reason"));
 	fputc('\n', out);
 	if (*text_of(s, "address"))
-		fprintf(out, "    to %s (%s) VNI %" JSON_INTEGER_FORMAT " port %" JSON_INTEGER_FORMAT " by %s, path MTU %" JSON_INTEGER_FORMAT "\n",
+		fprintf(out,
+			"    to %s (%s) VNI %" JSON_INTEGER_FORMAT " port %" JSON_INTEGER_FORMAT
+			" by %s, path MTU %" JSON_INTEGER_FORMAT "\n",
 			text_of(s, "target"), text_of(s, "address"), number_of(s, "vni"), number_of(s, "port"),
 			*text_of(s, "uplink") ? text_of(s, "uplink") : "no device",
 			number_of(json_object_get(s, "mtu"), "path"));
@@ -100,17 +104,18 @@ void vtap_status_print(const json_t *status, FILE *out)
 	if (json_is_object(agent))
 		fprintf(out, "vtap-agent %s, pid %" JSON_INTEGER_FORMAT ", %s, %s\n", text_of(agent, "version"),
 			number_of(agent, "pid"), text_of(agent, "hook"),
-			json_is_true(json_object_get(agent, "pinned")) ? "pinned" : "unpinned: mirroring ends with the agent");
+			json_is_true(json_object_get(agent, "pinned")) ? "pinned"
+								       : "unpinned: mirroring ends with the agent");
 	json_array_foreach(json_object_get(status, "warnings"), i, item)
-		fprintf(out, "warning: %s\n", json_string_value(item));
+	    fprintf(out, "warning: %s\n", json_string_value(item));
 	fprintf(out, "sessions: %zu\n", json_array_size(json_object_get(status, "sessions")));
-	json_array_foreach(json_object_get(status, "sessions"), i, item)
-		session_print(item, out);
+	json_array_foreach(json_object_get(status, "sessions"), i, item) session_print(item, out);
 	fprintf(out, "attached: %zu\n", json_array_size(json_object_get(status, "attachments")));
-	json_array_foreach(json_object_get(status, "attachments"), i, item)
-		attachment_print(item, out);
+	json_array_foreach(json_object_get(status, "attachments"), i, item) attachment_print(item, out);
 	json_array_foreach(json_object_get(status, "devices"), i, item)
-		fprintf(out, "device %s (%s): dropped %" JSON_INTEGER_FORMAT " sent, %" JSON_INTEGER_FORMAT " received, %" JSON_INTEGER_FORMAT " in its queue\n",
-			text_of(item, "device"), text_of(item, "role"), number_of(item, "tx_dropped"),
-			number_of(item, "rx_dropped"), number_of(item, "queue_dropped"));
+	    fprintf(out,
+		    "device %s (%s): dropped %" JSON_INTEGER_FORMAT " sent, %" JSON_INTEGER_FORMAT
+		    " received, %" JSON_INTEGER_FORMAT " in its queue\n",
+		    text_of(item, "device"), text_of(item, "role"), number_of(item, "tx_dropped"),
+		    number_of(item, "rx_dropped"), number_of(item, "queue_dropped"));
 }

@@ -11,8 +11,8 @@ enum vtap_hook vtap_wanted_hook(enum vtap_side side, enum vtap_direction directi
 {
 	/* The host end of a cable sends what the interface behind it receives. */
 	static const enum vtap_hook hooks[2][VTAP_DIRECTION_MAX] = {
-		[VTAP_SIDE_HOST] = {[VTAP_DIRECTION_IN] = VTAP_HOOK_EGRESS, [VTAP_DIRECTION_OUT] = VTAP_HOOK_INGRESS},
-		[VTAP_SIDE_OWN] = {[VTAP_DIRECTION_IN] = VTAP_HOOK_INGRESS, [VTAP_DIRECTION_OUT] = VTAP_HOOK_EGRESS},
+	    [VTAP_SIDE_HOST] = {[VTAP_DIRECTION_IN] = VTAP_HOOK_EGRESS, [VTAP_DIRECTION_OUT] = VTAP_HOOK_INGRESS},
+	    [VTAP_SIDE_OWN] = {[VTAP_DIRECTION_IN] = VTAP_HOOK_INGRESS, [VTAP_DIRECTION_OUT] = VTAP_HOOK_EGRESS},
 	};
 
 	return hooks[side][direction];
@@ -94,8 +94,8 @@ static bool port_known(const struct vtap_wanted *w, uint32_t ifindex)
 	return false;
 }
 
-static int port_add(const struct vtap_config *c, const struct vtap_wanted_source *from, const struct vtap_source *source,
-		    struct vtap_wanted *w, struct vtap_error *reterr)
+static int port_add(const struct vtap_config *c, const struct vtap_wanted_source *from,
+		    const struct vtap_source *source, struct vtap_wanted *w, struct vtap_error *reterr)
 {
 	uint32_t ifindex = from->device(from->userdata, source->device);
 	struct vtap_wanted_port *grown;
@@ -103,8 +103,8 @@ static int port_add(const struct vtap_config *c, const struct vtap_wanted_source
 	if (!ifindex || port_known(w, ifindex))
 		return 0;
 	if (w->port_count == VTAP_ABI_PORTS - 1)
-		return vtap_error_set(reterr, -E2BIG, source->line, "sources", "one host can have at most %d source devices",
-				      VTAP_ABI_PORTS - 1);
+		return vtap_error_set(reterr, -E2BIG, source->line, "sources",
+				      "one host can have at most %d source devices", VTAP_ABI_PORTS - 1);
 	grown = reallocarray(w->ports, w->port_count + 1, sizeof(*grown));
 	if (!grown)
 		return -ENOMEM;
@@ -126,8 +126,8 @@ static int guard_add(struct vtap_wanted *w, const struct vtap_addr *address, uin
 			return 0;
 	}
 	if (w->guard_count == VTAP_ABI_GUARDS)
-		return vtap_error_set(reterr, -E2BIG, 0, "never_mirror", "targets and never_mirror name more than %d endpoints",
-				      VTAP_ABI_GUARDS);
+		return vtap_error_set(reterr, -E2BIG, 0, "never_mirror",
+				      "targets and never_mirror name more than %d endpoints", VTAP_ABI_GUARDS);
 	grown = reallocarray(w->guards, w->guard_count + 1, sizeof(*grown));
 	if (!grown)
 		return -ENOMEM;

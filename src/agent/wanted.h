@@ -13,7 +13,7 @@
 
 struct vtap_wanted_port {
 	uint32_t ifindex;
-	bool used[VTAP_HOOK_MAX];         /* the hook has sessions */
+	bool used[VTAP_HOOK_MAX]; /* the hook has sessions */
 	uint8_t direction[VTAP_HOOK_MAX]; /* enum vtap_direction that the hook sees */
 	struct vtap_plan *plans[VTAP_HOOK_MAX]; /* owned; NULL where not used */
 };

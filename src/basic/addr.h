@@ -7,18 +7,18 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-#define VTAP_ADDR_STRLEN 46   /* INET6_ADDRSTRLEN */
+#define VTAP_ADDR_STRLEN 46 /* INET6_ADDRSTRLEN */
 #define VTAP_PREFIX_STRLEN 50 /* address, '/', three digits, NUL */
 #define VTAP_MAC_STRLEN 18
 
 struct vtap_addr {
-	uint8_t family;    /* AF_INET, AF_INET6, or AF_UNSPEC for "none" */
+	uint8_t family; /* AF_INET, AF_INET6, or AF_UNSPEC for "none" */
 	uint8_t bytes[16]; /* network order; IPv4 uses the first four, the rest is 0 */
 };
 
 struct vtap_prefix {
 	struct vtap_addr addr; /* AF_UNSPEC = any address of any version */
-	uint8_t bits;          /* 0..32 or 0..128 */
+	uint8_t bits; /* 0..32 or 0..128 */
 };
 
 struct vtap_mac {

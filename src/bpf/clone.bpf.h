@@ -24,8 +24,8 @@ struct vtap_source {
 	const struct vtap_packet *packet;
 	__u64 taken;
 	__u32 direction;
-	__u32 packets;     /* wire packets that this one becomes */
-	__u32 bytes;       /* on the wire, all of them together */
+	__u32 packets; /* wire packets that this one becomes */
+	__u32 bytes; /* on the wire, all of them together */
 	__u32 frame_bytes; /* the largest of them, VLAN tags included */
 };
 
@@ -75,7 +75,8 @@ static __always_inline int vtap_clone_needs_stage(struct __sk_buff *skb, const s
 /* Clones to ifindex with the copy's papers on, and gives the original its own back. */
 static __always_inline long vtap_clone_send(struct __sk_buff *skb, __u32 ifindex, __u32 session, __u32 hash)
 {
-	__u32 mark = skb->mark, cb0 = skb->cb[VTAP_CB_SECRET], cb1 = skb->cb[VTAP_CB_SESSION], cb2 = skb->cb[VTAP_CB_HASH];
+	__u32 mark = skb->mark, cb0 = skb->cb[VTAP_CB_SECRET], cb1 = skb->cb[VTAP_CB_SESSION],
+	      cb2 = skb->cb[VTAP_CB_HASH];
 	long r;
 
 	skb->mark = VTAP_MARK;

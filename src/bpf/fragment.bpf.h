@@ -10,11 +10,11 @@ static __always_inline void vtap_fragment_ports(struct __sk_buff *skb, struct vt
 						const struct vtap_fragment *f)
 {
 	struct vtap_fragment_key key = {
-		.src = {p->src[0], p->src[1]},
-		.dst = {p->dst[0], p->dst[1]},
-		.id = f->id,
-		.ifindex = skb->ifindex,
-		.protocol = p->protocol,
+	    .src = {p->src[0], p->src[1]},
+	    .dst = {p->dst[0], p->dst[1]},
+	    .id = f->id,
+	    .ifindex = skb->ifindex,
+	    .protocol = p->protocol,
 	};
 	struct vtap_fragment_ports *known;
 

@@ -119,12 +119,12 @@ struct {
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__array(
-		values, struct {
-			__uint(type, BPF_MAP_TYPE_ARRAY);
-			__uint(max_entries, 1);
-			__type(key, __u32);
-			__type(value, __u32);
-		});
+	    values, struct {
+		    __uint(type, BPF_MAP_TYPE_ARRAY);
+		    __uint(max_entries, 1);
+		    __type(key, __u32);
+		    __type(value, __u32);
+	    });
 } vtap_fence SEC(".maps");
 
 /*
@@ -132,9 +132,9 @@ struct {
  * program's bpf_clone_redirect() on the same CPU, and nothing else can write here in between.
  */
 struct vtap_finished {
-	__u32 lost;  /* enum vtap_counter, 0 = sent on */
+	__u32 lost; /* enum vtap_counter, 0 = sent on */
 	__u32 bytes; /* of the copy, outer headers included */
-	__u32 note;  /* VTAP_CUT_TO_FIT, VTAP_UNCUT or 0 */
+	__u32 note; /* VTAP_CUT_TO_FIT, VTAP_UNCUT or 0 */
 };
 
 struct {

@@ -145,8 +145,8 @@ static __always_inline __u32 vtap_parse_ipv6(struct __sk_buff *skb, __u32 offset
 		} extension;
 
 		p->protocol = next;
-		if (next != IPPROTO_HOPOPTS && next != IPPROTO_ROUTING && next != IPPROTO_FRAGMENT && next != IPPROTO_AH &&
-		    next != IPPROTO_DSTOPTS && next != IPPROTO_MH)
+		if (next != IPPROTO_HOPOPTS && next != IPPROTO_ROUTING && next != IPPROTO_FRAGMENT &&
+		    next != IPPROTO_AH && next != IPPROTO_DSTOPTS && next != IPPROTO_MH)
 			return offset;
 		if (bpf_skb_load_bytes(skb, offset, &extension, sizeof(extension)))
 			return 0;

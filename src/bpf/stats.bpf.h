@@ -41,7 +41,8 @@ static __always_inline __u32 vtap_stats_reason(long error)
  * Books what became of a copy of `packets` wire packets that was finished as *f says and then handed to the uplink with
  * result r (bpf_clone_redirect: below 0 an error, above 0 a drop in the queue).
  */
-static __always_inline void vtap_stats_sent(struct vtap_counters *c, long r, const struct vtap_finished *f, __u64 packets)
+static __always_inline void vtap_stats_sent(struct vtap_counters *c, long r, const struct vtap_finished *f,
+					    __u64 packets)
 {
 	if (f->lost) {
 		vtap_stats_add(c, f->lost, packets);

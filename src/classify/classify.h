@@ -12,7 +12,7 @@
 
 struct vtap_classify_session {
 	const struct vtap_session *session; /* borrowed */
-	uint16_t slot;                      /* session slot of the data plane */
+	uint16_t slot; /* session slot of the data plane */
 };
 
 /*

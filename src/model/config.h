@@ -13,18 +13,18 @@
 #include "basic/addr.h"
 #include "basic/error.h"
 
-#define VTAP_NAME_MAX 63         /* characters of a target's, filter's or session's name */
-#define VTAP_DEVICE_MAX 15       /* characters of a device name: IFNAMSIZ - 1 */
+#define VTAP_NAME_MAX 63 /* characters of a target's, filter's or session's name */
+#define VTAP_DEVICE_MAX 15 /* characters of a device name: IFNAMSIZ - 1 */
 #define VTAP_FILE_MAX_BYTES (4U << 20)
 #define VTAP_TARGETS_MAX 1024
 #define VTAP_FILTERS_MAX 1024
-#define VTAP_SESSIONS_MAX 1024   /* equals the session slots of the data plane */
-#define VTAP_SOURCES_MAX 256     /* of one session */
+#define VTAP_SESSIONS_MAX 1024 /* equals the session slots of the data plane */
+#define VTAP_SOURCES_MAX 256 /* of one session */
 #define VTAP_FILTER_RULES_MAX 64 /* of one filter and direction, and of one interface and direction over all sessions */
 #define VTAP_INTERFACE_SESSIONS_MAX 64
 #define VTAP_NEVER_MIRROR_MAX 1024
-#define VTAP_TUNNEL_PORTS_MAX 8  /* distinct UDP ports of all sessions and never_mirror together */
-#define VTAP_TUNNEL_PORT 4789    /* unless the file says otherwise: VXLAN's own */
+#define VTAP_TUNNEL_PORTS_MAX 8 /* distinct UDP ports of all sessions and never_mirror together */
+#define VTAP_TUNNEL_PORT 4789 /* unless the file says otherwise: VXLAN's own */
 #define VTAP_RULE_NUMBER_MAX 16777216U
 #define VTAP_SESSION_NUMBER_MAX 32766U
 #define VTAP_VNI_MAX 0xffffffU
@@ -48,10 +48,10 @@ struct vtap_target {
 	unsigned line;
 	struct vtap_addr address;
 	struct vtap_addr local; /* source of the copies; AF_UNSPEC = what the route says */
-	uint32_t mtu;           /* 0 = path MTU from device and route */
+	uint32_t mtu; /* 0 = path MTU from device and route */
 	bool df;
 	uint8_t dscp; /* 0..63 */
-	uint8_t ttl;  /* 1..255 */
+	uint8_t ttl; /* 1..255 */
 };
 
 /*
@@ -66,10 +66,10 @@ struct vtap_rule {
 	struct vtap_prefix source, destination; /* AF_UNSPEC = any */
 	uint16_t source_port_first, source_port_last; /* 0..65535 = any, packets without ports included */
 	uint16_t destination_port_first, destination_port_last;
-	int32_t protocol;  /* IP protocol 0..255, or -1 = any */
+	int32_t protocol; /* IP protocol 0..255, or -1 = any */
 	int32_t icmp_type; /* 0..255, or -1 = any; needs protocol icmp or icmpv6 */
 	int32_t icmp_code; /* 0..255, or -1 = any; needs icmp_type */
-	int32_t vlan;      /* outermost VLAN id 1..4094, or -1 = any, tagged or not */
+	int32_t vlan; /* outermost VLAN id 1..4094, or -1 = any, tagged or not */
 	int32_t ethertype; /* 0x0600..0xffff; VTAP_ETHERTYPE_IP = any IP packet; VTAP_ETHERTYPE_ANY = every frame */
 };
 #define VTAP_ETHERTYPE_IP (-1)
@@ -92,7 +92,8 @@ struct vtap_source {
 struct vtap_session {
 	char name[VTAP_NAME_MAX + 1];
 	unsigned line;
-	uint32_t number; /* 1..VTAP_SESSION_NUMBER_MAX, unique among a device's exclusive sessions; 0 = copy without one */
+	uint32_t
+	    number; /* 1..VTAP_SESSION_NUMBER_MAX, unique among a device's exclusive sessions; 0 = copy without one */
 	enum vtap_mode mode;
 	bool enabled;
 	bool direction[VTAP_DIRECTION_MAX];
@@ -102,14 +103,14 @@ struct vtap_session {
 	const struct vtap_filter *filter; /* borrowed from the same config; NULL = every frame, non-IP included */
 	const struct vtap_target *target; /* borrowed from the same config */
 	uint32_t vni;
-	uint16_t port;          /* UDP destination port of the tunnel */
+	uint16_t port; /* UDP destination port of the tunnel */
 	uint32_t packet_length; /* bytes from the inner Ethernet header; 0 = whole */
 	enum vtap_mtu_policy mtu_policy;
 	enum vtap_checksum checksum;
 	uint32_t sample_packets; /* 1 in N packets; 1 = all */
-	uint32_t sample_flows;   /* 1 in N flows; 1 = all */
+	uint32_t sample_flows; /* 1 in N flows; 1 = all */
 	uint64_t limit_packets_per_second; /* 0 = none */
-	uint64_t limit_bits_per_second;    /* 0 = none */
+	uint64_t limit_bits_per_second; /* 0 = none */
 };
 
 struct vtap_config {
