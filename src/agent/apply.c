@@ -156,8 +156,6 @@ static void uplink_apply(struct vtap_agent *a, const struct vtap_nexthop *h)
 {
 	int r;
 
-	if (h->state != VTAP_NEXTHOP_READY)
-		return;
 	r = vtap_dataplane_attach(a->dataplane, h->ifindex, VTAP_HOOK_EGRESS, VTAP_PROGRAM_OUT);
 	if (r < 0)
 		failed(a, r, "cannot attach to the egress of", h->device);
@@ -188,6 +186,9 @@ static int delivery_publish(struct vtap_agent *a, const struct vtap_delivery *d,
 
 static int deliveries_apply(struct vtap_agent *a)
 {
+	uint32_t uplink = 0;
+	bool crowded = false;
+
 	for (size_t i = 0; i < a->config->session_count; i++) {
 		const struct vtap_session *s = &a->config->sessions[i];
 		const struct vtap_nexthop *h = &a->nexthops[a->sessions[i].target];
@@ -198,9 +199,13 @@ static int deliveries_apply(struct vtap_agent *a)
 
 		if (!s->enabled)
 			continue;
-		uplink_apply(a, h);
-		vtap_delivery_make(s, h, a->near_ifindex,
-				   h->state == VTAP_NEXTHOP_READY && vtap_apply_uplink_crowded(a, h->ifindex), &d);
+		/* Sessions of one uplink mostly stand together: it is looked at once. */
+		if (h->state == VTAP_NEXTHOP_READY && h->ifindex != uplink) {
+			uplink = h->ifindex;
+			uplink_apply(a, h);
+			crowded = vtap_apply_uplink_crowded(a, uplink);
+		}
+		vtap_delivery_make(s, h, a->near_ifindex, h->state == VTAP_NEXTHOP_READY && crowded, &d);
 		r = delivery_publish(a, &d, &index);
 		if (r < 0)
 			return r;
@@ -379,12 +384,14 @@ bool vtap_apply_receives_copies(const struct vtap_agent *a, uint32_t ifindex, en
 	return false;
 }
 
-static uint32_t source_device(void *userdata, const char *name)
+/* A device without Ethernet headers shows nothing to parse; one that receives copies would mirror them again. */
+static uint32_t source_device(void *userdata, const struct vtap_source *source)
 {
 	const struct vtap_agent *a = userdata;
 	struct vtap_link link;
 
-	if (vtap_net_link_by_name(a->net, name, &link) < 0)
+	if (vtap_net_link_by_name(a->net, source->device, &link) < 0 || !link.ethernet ||
+	    vtap_apply_receives_copies(a, link.ifindex, source->side))
 		return 0;
 	return link.ifindex;
 }

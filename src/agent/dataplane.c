@@ -28,6 +28,7 @@ const char *const vtap_map_names[VTAP_MAP_MAX] = {
     [VTAP_MAP_SLOT_NAMES] = "vtap_slot_names",
     [VTAP_MAP_FRAGMENTS] = "vtap_fragments",
     [VTAP_MAP_FENCE] = "vtap_fence",
+    [VTAP_MAP_SCRATCH] = "vtap_scratch",
 };
 
 static const char *const program_names[VTAP_PROGRAM_MAX] = {
@@ -385,4 +386,9 @@ bool vtap_dataplane_uses_tcx(const struct vtap_dataplane *d)
 bool vtap_dataplane_is_pinned(const struct vtap_dataplane *d)
 {
 	return d->pin_dir != NULL;
+}
+
+int vtap_dataplane_program_fd(const struct vtap_dataplane *d, enum vtap_program program)
+{
+	return d->program_fds[program];
 }

@@ -48,6 +48,9 @@ int vtap_dataplane_commit(struct vtap_dataplane *d);
 bool vtap_dataplane_uses_tcx(const struct vtap_dataplane *d);
 bool vtap_dataplane_is_pinned(const struct vtap_dataplane *d);
 
+/* The loaded program, for those who run it on packets of their own (BPF_PROG_TEST_RUN). Borrowed; 0 when none is loaded. */
+int vtap_dataplane_program_fd(const struct vtap_dataplane *d, enum vtap_program program);
+
 /* Array maps by index. All are copies; a reader in the kernel may still hold the old value until vtap_dataplane_fence(). */
 int vtap_dataplane_plan_read(struct vtap_dataplane *d, uint32_t index, struct vtap_plan *ret_plan);
 int vtap_dataplane_plan_write(struct vtap_dataplane *d, uint32_t index, const struct vtap_plan *plan);

@@ -32,6 +32,7 @@ enum vtap_map {
 	VTAP_MAP_SLOT_NAMES,
 	VTAP_MAP_FRAGMENTS,
 	VTAP_MAP_FENCE,
+	VTAP_MAP_SCRATCH,
 	VTAP_MAP_MAX
 };
 extern const char *const vtap_map_names[VTAP_MAP_MAX];

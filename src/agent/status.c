@@ -108,7 +108,7 @@ static bool attached_at(struct vtap_agent *a, uint32_t ifindex, enum vtap_hook h
 	return false;
 }
 
-/* "attached", "waiting" for the device, "receives_copies", "error" or "disabled". */
+/* "attached", "waiting" for the device, "receives_copies", "not_ethernet", "error" or "disabled". */
 static const char *source_state(struct vtap_agent *a, const struct vtap_session *s, const struct vtap_source *source,
 				uint32_t *ret_ifindex)
 {
@@ -120,6 +120,8 @@ static const char *source_state(struct vtap_agent *a, const struct vtap_session 
 	*ret_ifindex = link.ifindex;
 	if (!s->enabled)
 		return "disabled";
+	if (!link.ethernet)
+		return "not_ethernet";
 	if (vtap_apply_receives_copies(a, link.ifindex, source->side))
 		return "receives_copies";
 	for (int direction = 0; direction < VTAP_DIRECTION_MAX; direction++) {

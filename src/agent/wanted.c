@@ -97,7 +97,7 @@ static bool port_known(const struct vtap_wanted *w, uint32_t ifindex)
 static int port_add(const struct vtap_config *c, const struct vtap_wanted_source *from,
 		    const struct vtap_source *source, struct vtap_wanted *w, struct vtap_error *reterr)
 {
-	uint32_t ifindex = from->device(from->userdata, source->device);
+	uint32_t ifindex = from->device(from->userdata, source);
 	struct vtap_wanted_port *grown;
 
 	if (!ifindex || port_known(w, ifindex))

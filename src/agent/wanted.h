@@ -26,8 +26,8 @@ struct vtap_wanted {
 };
 
 struct vtap_wanted_source {
-	/* ifindex of a device, or 0 while it does not exist. */
-	uint32_t (*device)(void *userdata, const char *name);
+	/* ifindex of a source's device, or 0 while it does not exist or cannot be mirrored. */
+	uint32_t (*device)(void *userdata, const struct vtap_source *source);
 	void *userdata;
 	const uint16_t *slots; /* of config->sessions, by index */
 };

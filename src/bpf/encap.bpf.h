@@ -20,7 +20,8 @@
 #define VTAP_HEADER_IPV6_BYTES 70
 #define VTAP_MACS_BYTES 12
 #define VTAP_TAG_BYTES 4
-#define VTAP_CUT_FLOOR_BYTES 128 /* above every header that a cut may not reach into */
+#define VTAP_CUT_FLOOR_BYTES 128     /* above the headers of nearly every packet: a cut may not reach into them */
+#define VTAP_CUT_FLOOR_MAX_BYTES 512 /* the last length that is tried, for long chains of headers */
 #define VTAP_FULL_PACKET_BYTES 65535
 
 struct vtap_tag {
@@ -78,9 +79,11 @@ static __always_inline int vtap_encap_cut(struct __sk_buff *skb, __u32 keep)
 		return 0;
 	if (r != -EINVAL)
 		return -EOPNOTSUPP;
-	if (keep < VTAP_CUT_FLOOR_BYTES && skb->len > VTAP_CUT_FLOOR_BYTES)
-		(void)bpf_skb_change_tail(skb, VTAP_CUT_FLOOR_BYTES, 0);
-	return skb->len > VTAP_CUT_FLOOR_BYTES ? -EOPNOTSUPP : 0;
+	for (__u32 floor = VTAP_CUT_FLOOR_BYTES; floor <= VTAP_CUT_FLOOR_MAX_BYTES; floor *= 2) {
+		if (keep < floor && (skb->len <= floor || !bpf_skb_change_tail(skb, floor, 0)))
+			return 0;
+	}
+	return -EOPNOTSUPP;
 }
 
 static __always_inline __u16 vtap_encap_fold(__u32 sum)

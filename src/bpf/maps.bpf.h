@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #pragma once
 
-/* Every map of the data plane. All but the scratch are pinned, so that mirroring outlives the agent. */
+/* Every map of the data plane. All are pinned, so that mirroring outlives the agent. */
 
 #include <linux/bpf.h>
 
@@ -129,7 +129,8 @@ struct {
 
 /*
  * How the finishing program tells the source program, whose clone it was handed, what became of it: it runs inside that
- * program's bpf_clone_redirect() on the same CPU, and nothing else can write here in between.
+ * program's bpf_clone_redirect() on the same CPU, and nothing else can write here in between. While an agent takes over, the
+ * two may be of different loads: they share this map like the others.
  */
 struct vtap_finished {
 	__u32 lost; /* enum vtap_counter, 0 = sent on */

@@ -147,6 +147,7 @@ static __always_inline void vtap_stage_papers(struct __sk_buff *skb, struct vtap
 	ret_copy->direction = skb->mark >> VTAP_STAGE_SLOT_BITS & 1;
 	ret_copy->hash = skb->mark >> (VTAP_STAGE_SLOT_BITS + 1);
 	skb->mark = VTAP_MARK;
+	skb->tc_index = 0;
 }
 
 SEC("tc") int vtap_stage_out(struct __sk_buff *skb)
