@@ -50,6 +50,17 @@ static __always_inline void vtap_clone_measure(struct vtap_source *s)
 }
 
 /*
+ * A cut before the place of an unfinished checksum would leave the copy pointing behind its own end: whoever is to finish the
+ * checksum, a NIC's driver or a bridge on the way, drops such a packet.
+ */
+static __always_inline int vtap_clone_cut_reaches_checksum(const struct vtap_delivery *d, const struct vtap_source *s)
+{
+	__u32 copy_bytes = vtap_encap_copy_bytes(d, s->frame_bytes);
+
+	return copy_bytes < s->frame_bytes && copy_bytes < VTAP_CUT_FLOOR_BYTES;
+}
+
+/*
  * Whether this copy must go the segmenting way: to be cut or wrapped wire packet by wire packet, or to have its checksum
  * completed, which the kernel does for a device without offloads only.
  */
@@ -59,7 +70,8 @@ static __always_inline int vtap_clone_needs_stage(struct __sk_buff *skb, const s
 	if (d->flags & VTAP_DELIVERY_STAGE_ALL)
 		return 1;
 	if (!skb->gso_size)
-		return (d->flags & VTAP_DELIVERY_COMPLETE) && vtap_kernel_checksum_partial(skb);
+		return ((d->flags & VTAP_DELIVERY_COMPLETE) || vtap_clone_cut_reaches_checksum(d, s)) &&
+		       vtap_kernel_checksum_partial(skb);
 	if (d->flags & VTAP_DELIVERY_COMPLETE)
 		return 1;
 	if (vtap_encap_copy_bytes(d, s->frame_bytes) != s->frame_bytes)
