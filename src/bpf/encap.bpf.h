@@ -20,7 +20,7 @@
 #define VTAP_HEADER_IPV6_BYTES 70
 #define VTAP_MACS_BYTES 12
 #define VTAP_TAG_BYTES 4
-#define VTAP_CUT_FLOOR_BYTES 128     /* above the headers of nearly every packet: a cut may not reach into them */
+#define VTAP_CUT_FLOOR_BYTES 128 /* above the headers of nearly every packet: a cut may not reach into them */
 #define VTAP_CUT_FLOOR_MAX_BYTES 512 /* the last length that is tried, for long chains of headers */
 #define VTAP_FULL_PACKET_BYTES 65535
 
@@ -173,7 +173,7 @@ static __always_inline long vtap_encap_room_gso(struct __sk_buff *skb, const str
  * caller drops the clone.
  */
 static __always_inline void vtap_encap_finish(struct __sk_buff *skb, const struct vtap_delivery *d, __u32 hash,
-					      __u64 packets, struct vtap_finished *ret_finished)
+					      struct vtap_finished *ret_finished)
 {
 	__u32 frame_bytes, copy_bytes, tags_bytes;
 	struct vtap_tags tags;
@@ -213,5 +213,5 @@ static __always_inline void vtap_encap_finish(struct __sk_buff *skb, const struc
 		r = vtap_encap_write_tags(skb, d->header_bytes, &tags);
 	if (r)
 		ret_finished->lost = vtap_stats_reason(r);
-	ret_finished->bytes = copy_bytes + d->header_bytes * packets;
+	ret_finished->bytes = copy_bytes + d->header_bytes;
 }
