@@ -145,6 +145,9 @@ static __always_inline void vtap_clone_fast(const struct vtap_source *s, struct 
 		if (!r)
 			d->flags |= VTAP_DELIVERY_STAGE_ALL;
 	}
+	/* A super-packet is finished as one; on the wire each of its packets has headers of its own. */
+	if (s->skb->gso_size)
+		finished->bytes = s->bytes + d->header_bytes * s->packets;
 	vtap_stats_sent(c, r, finished, s->packets);
 }
 

@@ -101,6 +101,8 @@ struct vtap_fragment_key {
 
 struct vtap_fragment_ports {
 	__u16 sport, dport;
+	__u8 protocol; /* behind all extension headers */
+	__u8 pad[3];
 };
 
 struct {

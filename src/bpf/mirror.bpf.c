@@ -113,7 +113,7 @@ SEC("tc") int vtap_out(struct __sk_buff *skb)
 		finished->lost = VTAP_LOST_CHANGED;
 		return TC_ACT_SHOT;
 	}
-	vtap_encap_finish(skb, d, copy.hash, skb->gso_size && skb->gso_segs ? skb->gso_segs : 1, finished);
+	vtap_encap_finish(skb, d, copy.hash, finished);
 	return finished->lost ? TC_ACT_SHOT : VTAP_NEXT;
 }
 
@@ -174,7 +174,7 @@ SEC("tc") int vtap_stage_out(struct __sk_buff *skb)
 	if (bpf_skb_store_bytes(skb, ETH_ALEN * 2, &ethertype, sizeof(ethertype), 0))
 		finished.lost = VTAP_LOST_ERROR;
 	else
-		vtap_encap_finish(skb, d, copy.hash, 1, &finished);
+		vtap_encap_finish(skb, d, copy.hash, &finished);
 	if (!finished.lost)
 		r = bpf_clone_redirect(skb, d->uplink_ifindex, 0);
 	vtap_stats_sent(c, r, &finished, 1);

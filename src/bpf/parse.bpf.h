@@ -30,7 +30,8 @@
 /* What parsing a fragment needs beyond the packet itself. */
 struct vtap_fragment {
 	__u32 id;
-	__u8 more; /* not the last one */
+	__u8 more;     /* not the last one */
+	__u8 protocol; /* of what is fragmented: in IPv6 it may begin with further extension headers */
 };
 
 static __always_inline __u64 vtap_mix(__u64 x)
@@ -117,6 +118,7 @@ static __always_inline __u32 vtap_parse_ipv4(struct __sk_buff *skb, __u32 offset
 	if (fragment & (VTAP_IPV4_FRAGMENT_OFFSET | VTAP_IPV4_MORE_FRAGMENTS)) {
 		p->flags |= VTAP_PACKET_FRAGMENT;
 		f->id = ip.id;
+		f->protocol = ip.protocol;
 		f->more = !!(fragment & VTAP_IPV4_MORE_FRAGMENTS);
 		if (fragment & VTAP_IPV4_FRAGMENT_OFFSET)
 			p->flags |= VTAP_PACKET_LATER_FRAGMENT;
@@ -137,7 +139,7 @@ static __always_inline __u32 vtap_parse_ipv6(struct __sk_buff *skb, __u32 offset
 	__builtin_memcpy(p->dst_bytes, &ip.daddr, sizeof(p->dst_bytes));
 	offset += sizeof(ip);
 	next = ip.nexthdr;
-	for (int i = 0; i < VTAP_EXTENSION_HEADERS_MAX; i++) {
+	for (int i = 0; i <= VTAP_EXTENSION_HEADERS_MAX; i++) {
 		struct {
 			__u8 next, length;
 			__be16 fragment;
@@ -148,13 +150,14 @@ static __always_inline __u32 vtap_parse_ipv6(struct __sk_buff *skb, __u32 offset
 		if (next != IPPROTO_HOPOPTS && next != IPPROTO_ROUTING && next != IPPROTO_FRAGMENT &&
 		    next != IPPROTO_AH && next != IPPROTO_DSTOPTS && next != IPPROTO_MH)
 			return offset;
-		if (bpf_skb_load_bytes(skb, offset, &extension, sizeof(extension)))
+		if (i == VTAP_EXTENSION_HEADERS_MAX || bpf_skb_load_bytes(skb, offset, &extension, sizeof(extension)))
 			return 0;
 		if (next == IPPROTO_FRAGMENT) {
 			__u16 fragment = bpf_ntohs(extension.fragment);
 
 			p->flags |= VTAP_PACKET_FRAGMENT;
 			f->id = extension.id;
+			f->protocol = extension.next;
 			f->more = !!(fragment & VTAP_IPV6_MORE_FRAGMENTS);
 			offset += 8;
 			if (fragment & VTAP_IPV6_FRAGMENT_OFFSET) {
@@ -214,7 +217,7 @@ static __always_inline void vtap_parse_transport(struct __sk_buff *skb, __u32 of
 
 /*
  * Fills *p, which must be zeroed, and *f when the packet is a fragment. Everything but the ports that a first fragment
- * lends to later ones: vtap_parse_fragment() adds those.
+ * lends to later ones: vtap_fragment_ports() adds those.
  */
 static __always_inline void vtap_parse(struct __sk_buff *skb, struct vtap_packet *p, struct vtap_fragment *f)
 {
