@@ -14,12 +14,12 @@ static __always_inline void vtap_fragment_ports(struct __sk_buff *skb, struct vt
 	    .dst = {p->dst[0], p->dst[1]},
 	    .id = f->id,
 	    .ifindex = skb->ifindex,
-	    .protocol = p->protocol,
+	    .protocol = f->protocol,
 	};
 	struct vtap_fragment_ports *known;
 
 	if (!(p->flags & VTAP_PACKET_LATER_FRAGMENT)) {
-		struct vtap_fragment_ports ports = {.sport = p->sport, .dport = p->dport};
+		struct vtap_fragment_ports ports = {.sport = p->sport, .dport = p->dport, .protocol = p->protocol};
 
 		if (f->more && (p->flags & VTAP_PACKET_PORTS))
 			bpf_map_update_elem(&vtap_fragments, &key, &ports, BPF_ANY);
@@ -30,5 +30,6 @@ static __always_inline void vtap_fragment_ports(struct __sk_buff *skb, struct vt
 		return;
 	p->sport = known->sport;
 	p->dport = known->dport;
+	p->protocol = known->protocol;
 	p->flags |= VTAP_PACKET_PORTS;
 }

@@ -30,7 +30,7 @@
 /* What parsing a fragment needs beyond the packet itself. */
 struct vtap_fragment {
 	__u32 id;
-	__u8 more;     /* not the last one */
+	__u8 more; /* not the last one */
 	__u8 protocol; /* of what is fragmented: in IPv6 it may begin with further extension headers */
 };
 
