@@ -87,11 +87,12 @@ int vtap_net_neighbour_solicit(struct vtap_net *n, uint32_t ifindex, const struc
 
 /*
  * The segmenting stage: a veth pair near/far, both up, own MACs, no IPv6 addresses (addrgenmode none, disable_ipv6 where
- * /proc/sys is writable), arp off, MTU 65521. near: every checksum and segmentation offload off and gso_max_segs 1, as
- * many queues as CPUs (64 at most), a byte-limited fifo at the root; with several queues, mq at the root and a fifo for
- * each, which share queue_bytes evenly but hold 256 KiB at least. far: GRO on, so that the pair uses its own ring and
- * NAPI and never the per-CPU backlog that production packets need. An existing pair is put right and keeps its indexes;
- * one that was torn apart is made anew. -EEXIST if one of the names belongs to a device that this function did not make.
+ * /proc/sys is writable), arp off, MTU 65521. near: every checksum and segmentation offload off and gso_max_segs 1, one
+ * queue, a byte-limited fifo of queue_bytes at its root. far: GRO on, so that the pair uses its own ring and NAPI and
+ * never the per-CPU backlog that production packets need. An existing pair is put right and keeps its indexes; one that
+ * was torn apart is made anew. -EEXIST if one of the names belongs to a device that this function did not make.
+ * Segments that a full ring sends back stand in the fifo with the length of their whole super-packet, each: one of 64
+ * segments and 77 KB fills 5 MB of it. queue_bytes must leave room for that, or the next copy is dropped (and counted).
  */
 int vtap_net_stage_ensure(struct vtap_net *n, const char *near, const char *far, uint32_t queue_bytes,
 			  uint32_t *ret_near_ifindex, uint32_t *ret_far_ifindex);

@@ -25,24 +25,28 @@ static int ethtool(struct vtap_net *n, const char *device, void *command)
 
 static int feature_names_get(struct vtap_net *n, const char *device, struct ethtool_gstrings **ret_names)
 {
-	struct {
-		struct ethtool_sset_info info;
-		uint32_t count;
-	} set = {.info = {.cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1ULL << ETH_SS_FEATURES}};
 	_cleanup_free_ struct ethtool_gstrings *names = NULL;
+	_cleanup_free_ struct ethtool_sset_info *set = NULL;
+	uint32_t count;
 	int r;
 
-	r = ethtool(n, device, &set);
+	set = calloc(1, sizeof(*set) + sizeof(set->data[0]));
+	if (!set)
+		return -ENOMEM;
+	set->cmd = ETHTOOL_GSSET_INFO;
+	set->sset_mask = 1ULL << ETH_SS_FEATURES;
+	r = ethtool(n, device, set);
 	if (r < 0)
 		return r;
-	if (set.info.sset_mask == 0 || set.count > FEATURES_MAX)
+	count = set->data[0];
+	if (set->sset_mask == 0 || count > FEATURES_MAX)
 		return -EOPNOTSUPP;
-	names = calloc(1, sizeof(*names) + (size_t)set.count * ETH_GSTRING_LEN);
+	names = calloc(1, sizeof(*names) + (size_t)count * ETH_GSTRING_LEN);
 	if (!names)
 		return -ENOMEM;
 	names->cmd = ETHTOOL_GSTRINGS;
 	names->string_set = ETH_SS_FEATURES;
-	names->len = set.count;
+	names->len = count;
 	r = ethtool(n, device, names);
 	if (r < 0)
 		return r;

@@ -78,7 +78,6 @@ static int solicit_ipv6(struct vtap_net *n, const struct vtap_link *l, const str
 	/* ff02::1:ffXX:XXXX and 33:33:ff:XX:XX:XX, with the last three bytes of the address that is asked for. */
 	struct vtap_mac group = {{0x33, 0x33, 0xff, address->bytes[13], address->bytes[14], address->bytes[15]}};
 	struct solicitation s = {
-	    .ip.ip6_vfc = 6 << 4,
 	    .ip.ip6_plen = htons(sizeof(s) - sizeof(s.ip)),
 	    .ip.ip6_nxt = IPPROTO_ICMPV6,
 	    .ip.ip6_hlim = 255,

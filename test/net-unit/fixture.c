@@ -30,7 +30,7 @@ void fixture_enter(int namespace_fd)
 	assert_int_equal(setns(namespace_fd, CLONE_NEWNET), 0);
 }
 
-static bool run(const char *format, va_list arguments, bool must)
+static bool VTAP_PRINTF(1, 0) run(const char *format, va_list arguments, bool must)
 {
 	char command[1024];
 	bool good;
