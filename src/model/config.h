@@ -63,7 +63,7 @@ struct vtap_rule {
 	uint32_t number; /* 1..VTAP_RULE_NUMBER_MAX, unique per filter and direction; lower is tried first */
 	enum vtap_direction direction;
 	enum vtap_action action;
-	struct vtap_prefix source, destination; /* AF_UNSPEC = any */
+	struct vtap_prefix source, destination; /* AF_UNSPEC = any; else both of one IP version */
 	uint16_t source_port_first, source_port_last; /* 0..65535 = any, packets without ports included */
 	uint16_t destination_port_first, destination_port_last;
 	int32_t protocol; /* IP protocol 0..255, or -1 = any */

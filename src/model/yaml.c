@@ -119,7 +119,8 @@ static int key_check(struct builder *b, const yaml_event_t *event, const json_t 
 		return vtap_error_set(b->reterr, -EINVAL, line, NULL, "keys take no anchors and no tags");
 	key = (const char *)event->data.scalar.value;
 	if (*key == '\0' || strlen(key) != event->data.scalar.length)
-		return vtap_error_set(b->reterr, -EINVAL, line, NULL, "a key must not be empty or contain a NUL character");
+		return vtap_error_set(b->reterr, -EINVAL, line, NULL,
+				      "a key must not be empty or contain a NUL character");
 	if (json_object_get(object, key))
 		return vtap_error_set(b->reterr, -EINVAL, line, NULL, "key \"%.*s\" appears twice, first on line %u",
 				      SHOWN_KEY_MAX, key, vtap_yaml_line(vtap_yaml_lines_member(lines, key)));
