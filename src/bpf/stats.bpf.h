@@ -16,6 +16,9 @@ static __always_inline struct vtap_counters *vtap_stats_of(__u32 slot, __u32 dir
 
 static __always_inline void vtap_stats_add(struct vtap_counters *c, __u32 counter, __u64 n)
 {
+	/* Keeps the compiler from comparing a copy of it, which the verifier of Linux 6.1 does not connect with the index. */
+	if (!__builtin_constant_p(counter))
+		asm volatile("" : "+r"(counter));
 	if (counter < VTAP_COUNTER_MAX)
 		c->values[counter] += n;
 }
