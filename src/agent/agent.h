@@ -15,7 +15,8 @@
 
 #define VTAP_STAGE_NEAR "vtap-near"
 #define VTAP_STAGE_FAR "vtap-far"
-#define VTAP_STAGE_QUEUE_BYTES (16U << 20)
+/* A segment that the ring pushes back weighs in the queue as the whole super-packet that it came from. */
+#define VTAP_STAGE_QUEUE_BYTES (64U << 20)
 
 struct vtap_agent_options {
 	const char *config_path;

@@ -26,15 +26,25 @@
 #define STAGE_QUEUES 1U
 
 /*
- * What leaves near must be what goes over a wire: one packet each, its checksum whole. Segments may point into the pages
- * of the packet they come from (scatter-gather), and a VLAN tag stays in metadata, as it would for a real device.
+ * What leaves near must be what goes over a wire: one packet each, its checksum whole, and a VLAN tag still in metadata, as
+ * it would be for a real device. Without scatter-gather the kernel copies a segment's bytes and sums them up in one go;
+ * with it they would be summed first, and copied all the same once the copy is cut.
  */
 static const struct vtap_net_offload near_offloads[] = {
-    {"tx-scatter-gather*", true}, {"tx-vlan-hw-insert", true}, {"tx-vlan-stag-hw-insert", true},
-    {"tx-checksum*", false},      {"tx-tcp*", false},          {"tx-udp*", false},
-    {"tx-gre*", false},           {"tx-ipxip*", false},        {"tx-sctp*", false},
-    {"tx-esp*", false},           {"tx-gso*", false},          {"tx-tunnel*", false},
-    {"tx-fcoe*", false},          {"tx-macsec*", false},
+    {"tx-scatter-gather*", false},
+    {"tx-vlan-hw-insert", true},
+    {"tx-vlan-stag-hw-insert", true},
+    {"tx-checksum*", false},
+    {"tx-tcp*", false},
+    {"tx-udp*", false},
+    {"tx-gre*", false},
+    {"tx-ipxip*", false},
+    {"tx-sctp*", false},
+    {"tx-esp*", false},
+    {"tx-gso*", false},
+    {"tx-tunnel*", false},
+    {"tx-fcoe*", false},
+    {"tx-macsec*", false},
 };
 /* GRO gives far a ring and a NAPI of its own; the two kinds that would join UDP packets again stay off. */
 static const struct vtap_net_offload far_offloads[] = {
@@ -124,8 +134,7 @@ static int pair_create(struct vtap_net *n, const char *near, const char *far)
 		return -ENOMEM;
 	data = nla_nest_start(m, IFLA_INFO_DATA);
 	peer = data ? nla_nest_start(m, VETH_INFO_PEER) : NULL;
-	if (!peer || nlmsg_append(m, (void *)&header, sizeof(header), NLMSG_ALIGNTO) < 0 ||
-	    end_describe(m, far) < 0)
+	if (!peer || nlmsg_append(m, (void *)&header, sizeof(header), NLMSG_ALIGNTO) < 0 || end_describe(m, far) < 0)
 		return -ENOMEM;
 	(void)nla_nest_end(m, peer);
 	(void)nla_nest_end(m, data);
@@ -222,8 +231,7 @@ static int fifo_set(struct vtap_net *n, uint32_t ifindex, uint32_t limit_bytes)
 	_cleanup_message_ struct nl_msg *m = NULL;
 
 	m = vtap_net_message_new(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, &header, sizeof(header));
-	if (!m || nla_put_string(m, TCA_KIND, "bfifo") < 0 ||
-	    nla_put(m, TCA_OPTIONS, sizeof(options), &options) < 0)
+	if (!m || nla_put_string(m, TCA_KIND, "bfifo") < 0 || nla_put(m, TCA_OPTIONS, sizeof(options), &options) < 0)
 		return -ENOMEM;
 	return vtap_net_request(n, n->route_fd, m, NULL, NULL);
 }
