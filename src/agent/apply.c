@@ -440,6 +440,9 @@ int vtap_apply(struct vtap_agent *a)
 		if (r < 0)
 			failed(a, r, "cannot mirror", device_name(a, w->ports[i].ifindex, name));
 	}
+	r = vtap_dataplane_switch(a->dataplane);
+	if (r < 0)
+		failed(a, r, "cannot take over what is attached", "by an earlier agent");
 	ports_release(a, w);
 	r = slots_release(a);
 	attachments_release(a);

@@ -29,7 +29,6 @@ const char *const vtap_map_names[VTAP_MAP_MAX] = {
     [VTAP_MAP_FRAGMENTS] = "vtap_fragments",
     [VTAP_MAP_FENCE] = "vtap_fence",
     [VTAP_MAP_SCRATCH] = "vtap_scratch",
-    [VTAP_MAP_SCRATCH] = "vtap_scratch",
 };
 
 static const char *const program_names[VTAP_PROGRAM_MAX] = {

@@ -83,11 +83,16 @@ int vtap_dataplane_port_counters_clear(struct vtap_dataplane *d, uint32_t port);
 int vtap_dataplane_fence(struct vtap_dataplane *d);
 
 /*
- * Puts the program first on that hook; what is attached there of ours is switched over in one step. The attachment outlives
- * the process when pinned. -ENODEV when the device is gone.
+ * Puts the program first on that hook. What was taken over there goes on until vtap_dataplane_switch(). The attachment
+ * outlives the process when pinned. -ENODEV when the device is gone.
  */
 int vtap_dataplane_attach(struct vtap_dataplane *d, uint32_t ifindex, enum vtap_hook hook, enum vtap_program program);
 int vtap_dataplane_detach(struct vtap_dataplane *d, uint32_t ifindex, enum vtap_hook hook);
+/*
+ * Switches what was taken over to the programs that vtap_dataplane_attach() was given, each in one step. To be called when
+ * the maps say all that these programs need: after a change of the layout they are new, and empty to begin with.
+ */
+int vtap_dataplane_switch(struct vtap_dataplane *d);
 
 struct vtap_attachment {
 	uint32_t ifindex;

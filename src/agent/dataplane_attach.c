@@ -87,7 +87,7 @@ static int attached_add(struct vtap_dataplane *d, const struct vtap_attachment *
 	if (!grown)
 		return -ENOMEM;
 	d->attached = grown;
-	d->attached[d->attached_count++] = (struct vtap_attached){.a = *a, .link_fd = link_fd};
+	d->attached[d->attached_count++] = (struct vtap_attached){.a = *a, .wanted = a->program, .link_fd = link_fd};
 	return 0;
 }
 
@@ -276,8 +276,10 @@ int vtap_dataplane_attach(struct vtap_dataplane *d, uint32_t ifindex, enum vtap_
 	    .ifindex = ifindex, .hook = hook, .program = program, .program_id = d->program_ids[program]};
 	bool tcx = known && !known->a.preference;
 
-	if (known && attachment_alive(known) && tcx == d->tcx)
-		return known->a.program == program ? 0 : attachment_switch(d, known, program);
+	if (known && attachment_alive(known) && tcx == d->tcx) {
+		known->wanted = program;
+		return 0;
+	}
 	if (known) {
 		int r = vtap_dataplane_detach(d, ifindex, hook);
 
@@ -285,6 +287,27 @@ int vtap_dataplane_attach(struct vtap_dataplane *d, uint32_t ifindex, enum vtap_
 			return r;
 	}
 	return d->tcx ? tcx_attach(d, &a) : clsact_attach(d, &a);
+}
+
+int vtap_dataplane_switch(struct vtap_dataplane *d)
+{
+	/* Who finishes copies goes ahead of who makes them. */
+	static const enum vtap_program order[] = {VTAP_PROGRAM_STAGE_OUT, VTAP_PROGRAM_STAGE_IN, VTAP_PROGRAM_OUT,
+						  VTAP_PROGRAM_IN};
+	int first = 0;
+
+	for (size_t n = 0; n < VTAP_ARRAY_SIZE(order); n++) {
+		for (size_t i = 0; i < d->attached_count; i++) {
+			struct vtap_attached *known = &d->attached[i];
+			int r;
+
+			if (known->wanted != order[n] || known->a.program == order[n])
+				continue;
+			r = attachment_switch(d, known, order[n]);
+			first = first < 0 ? first : r;
+		}
+	}
+	return first;
 }
 
 int vtap_dataplane_detach(struct vtap_dataplane *d, uint32_t ifindex, enum vtap_hook hook)

@@ -39,6 +39,7 @@ extern const char *const vtap_map_names[VTAP_MAP_MAX];
 
 struct vtap_attached {
 	struct vtap_attachment a;
+	enum vtap_program wanted; /* what vtap_dataplane_switch() puts there */
 	int link_fd; /* tcx; owned */
 };
 
