@@ -61,7 +61,7 @@ class Contender:
         self.host.neighbour(GUEST, self.guest.mac("eth0"), "v1")
         self.host.neighbour(COLLECTOR, self.sink.mac("uC"), "uA")
         if not tunnel_offload:
-            self.host.offload("uA", tx_udp_tnl_segmentation=False, tx_udp_tnl_csum_segmentation=False)
+            self.host.run(["ethtool", "-K", "uA", "tx-udp_tnl-segmentation", "off", "tx-udp_tnl-csum-segmentation", "off"])
         self.collector = Program(self.sink, "collect", "uC")
         self.setup()
 
@@ -111,7 +111,7 @@ class Contender:
         except AssertionError:
             pass  # told below, with the figures
         arrived, left = self.collector.count() - before, self.sent_copies() - left_before
-        wrong = f"{self.label}: {due} copies due, {left} left, {arrived} arrived" if {arrived, left} != {due} else ""
+        wrong = f"{due} copies due, {left} left, {arrived} arrived" if {arrived, left} != {due} else ""
         return took_ns, wrong
 
     def iperf3(self, seconds):
@@ -126,10 +126,11 @@ class Contender:
 
     def round_trips(self, rounds):
         """(median, mean) in nanoseconds of round trips over TCP between the guest and the host."""
-        server = self.host.spawn(["taskset", "-c", PEER_CPU, tool("tcp-ping"), "serve", "7000"])
+        server = self.host.spawn(["chrt", "--fifo", "1", "taskset", "-c", PEER_CPU, tool("tcp-ping"), "serve", "7000"])
         try:
             self.host.wait_listens(7000)
-            done = self.guest.run(["taskset", "-c", SENDER_CPU, tool("tcp-ping"), HOST, "7000", rounds])
+            done = self.guest.run(["chrt", "--fifo", "1", "taskset", "-c", SENDER_CPU, tool("tcp-ping"), HOST, "7000",
+                                   rounds])
         finally:
             end_process(server)
         return tuple(map(int, done.stdout.split()))
@@ -191,8 +192,9 @@ class Vtap(Contender):
             wait_until(settled, 2, "the copies")
         except AssertionError:
             counters = self.counters()
-            return (f"{self.label}: {counters['matched_packets']} packets matched, {counters['mirrored_packets']} mirrored, "
-                    f"{self.collector.count()} arrived")
+            lost = "".join(f", {name} {value}" for name, value in counters.items() if name.startswith("lost_") and value)
+            return (f"{counters['matched_packets']} packets matched, {counters['mirrored_packets']} mirrored, "
+                    f"{self.collector.count()} arrived{lost}")
         return ""
 
 

@@ -162,7 +162,7 @@ def memory(_):
     with Lab() as lab:
         vtap = Vtap(lab, "memory")
         sources = [f"d{index}" for index in range(SESSIONS)]
-        vtap.host.ip(*[f"link add {name} up type dummy" for name in sources])
+        vtap.host.ip(*[f"link add {name} up type veth peer name {name}p" for name in sources])
         config = configuration(*[{"sources": [{"device": name, "side": "host"}], "filter": "web"} for name in sources])
         config["filters"] = [{"name": "web", "rules": [
             {"direction": direction, "number": 10, "action": "accept", "protocol": "tcp", "destination_ports": "80-443"}
