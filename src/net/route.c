@@ -77,13 +77,26 @@ static int route_parse(const struct nlmsghdr *h, void *userdata)
 	return 0;
 }
 
+/* Only whether there is one: an entry of several next hops names no device of its own. */
+static int entry_parse(const struct nlmsghdr *h, void *userdata)
+{
+	const struct rtmsg *m = nlmsg_data(h);
+
+	for (size_t i = 0; i < VTAP_ARRAY_SIZE(refusals); i++)
+		if (m->rtm_type == refusals[i].type)
+			return refusals[i].r;
+	return 0;
+}
+
+/* entry: asks for the entry of the routing table alone, and ret_route stays as it is. */
 static int route_ask(struct vtap_net *n, const struct vtap_addr *destination, const struct vtap_addr *source,
-		     uint32_t oif, struct vtap_route *ret_route)
+		     uint32_t oif, bool entry, struct vtap_route *ret_route)
 {
 	unsigned size_bytes = vtap_addr_size_bytes(destination->family);
 	struct rtmsg header = {.rtm_family = destination->family, .rtm_dst_len = (unsigned char)(size_bytes * 8)};
 	_cleanup_message_ struct nl_msg *m = NULL;
 
+	header.rtm_flags = entry ? RTM_F_FIB_MATCH : 0;
 	if (source->family != AF_UNSPEC)
 		header.rtm_src_len = header.rtm_dst_len;
 	m = vtap_net_message_new(RTM_GETROUTE, 0, &header, sizeof(header));
@@ -91,21 +104,25 @@ static int route_ask(struct vtap_net *n, const struct vtap_addr *destination, co
 	    (source->family != AF_UNSPEC && nla_put(m, RTA_SRC, (int)size_bytes, source->bytes) < 0) ||
 	    (oif != 0 && nla_put_u32(m, RTA_OIF, oif) < 0))
 		return -ENOMEM;
-	return vtap_net_request(n, n->route_fd, m, route_parse, ret_route);
+	return vtap_net_request(n, n->route_fd, m, entry ? entry_parse : route_parse, ret_route);
 }
 
 int vtap_net_route_get(struct vtap_net *n, const struct vtap_addr *destination, const struct vtap_addr *source,
 		       uint32_t oif, struct vtap_route *ret_route)
 {
 	struct vtap_route route = {};
-	int r;
+	int r = 0;
 
 	if (vtap_addr_size_bytes(destination->family) == 0)
 		return -EAFNOSUPPORT;
 	if (source->family != AF_UNSPEC && source->family != destination->family)
 		return -EAFNOSUPPORT;
 
-	r = route_ask(n, destination, source, oif, &route);
+	/* Asked for a device that no route leads out of, IPv4 would take the destination to be on its link. */
+	if (oif != 0)
+		r = route_ask(n, destination, source, oif, true, &route);
+	if (r >= 0)
+		r = route_ask(n, destination, source, oif, false, &route);
 	if (r < 0)
 		return r;
 	/* Asked with a source, IPv4 does not repeat it and IPv6 names the one that it would have taken. */
