@@ -16,5 +16,13 @@ struct vtap_error {
 int vtap_error_set(struct vtap_error *reterr, int code, unsigned line, const char *field, const char *format, ...)
     VTAP_PRINTF(5, 6);
 
+/*
+ * Copies what a person gave us, to be repeated in a message: at most VTAP_ERROR_QUOTE_MAX bytes, cut between two UTF-8
+ * characters ("..." follows), control characters replaced, so that a message can neither be split nor steer a terminal.
+ */
+#define VTAP_ERROR_QUOTE_MAX 48
+#define VTAP_ERROR_QUOTE_STRLEN (VTAP_ERROR_QUOTE_MAX + sizeof("..."))
+const char *vtap_error_quote(const char *text, char buffer[VTAP_ERROR_QUOTE_STRLEN]);
+
 /* Writes "FILE:LINE: FIELD: TEXT" (parts that are unknown are left out) into buffer; always NUL-terminated. */
 void vtap_error_format(const struct vtap_error *e, const char *file, char *buffer, size_t size_bytes);

@@ -11,7 +11,6 @@
 #include "basic/parse.h"
 #include "model/yaml.h"
 
-#define SHOWN_MAX 48 /* bytes of an input value or key that a message repeats */
 #define KEY_SIZE_MAX_BYTES 32 /* longer keys are not looked at for a likeness */
 
 struct vtap_place vtap_place_member(const struct vtap_place *p, const char *key)
@@ -38,24 +37,6 @@ struct vtap_place vtap_place_element(const struct vtap_place *p, size_t index)
 	};
 }
 
-/* Copies what a message can show: printable, and at most SHOWN_MAX bytes, which end between two characters. */
-static void show(const char *text, char buffer[SHOWN_MAX + 4])
-{
-	size_t length = strlen(text), shown = length;
-
-	if (length > SHOWN_MAX) {
-		shown = SHOWN_MAX;
-		while (shown > 0 && ((unsigned char)text[shown] & 0xc0) == 0x80)
-			shown--;
-	}
-	for (size_t i = 0; i < shown; i++) {
-		unsigned char c = (unsigned char)text[i];
-
-		buffer[i] = c < 0x20 || c == 0x7f ? '?' : text[i];
-	}
-	strcpy(buffer + shown, shown < length ? "..." : "");
-}
-
 static void append(char *buffer, size_t size_bytes, const char *text)
 {
 	size_t length = strlen(buffer);
@@ -66,7 +47,7 @@ static void append(char *buffer, size_t size_bytes, const char *text)
 /* "sessions[0].encapsulation.vni". The recursion is as deep as the value, which the bridge bounds. */
 static void path(const struct vtap_place *p, char *buffer, size_t size_bytes)
 {
-	char step[SHOWN_MAX + 4];
+	char step[VTAP_ERROR_QUOTE_STRLEN];
 
 	if (!p->parent)
 		return;
@@ -74,7 +55,7 @@ static void path(const struct vtap_place *p, char *buffer, size_t size_bytes)
 	if (p->key) {
 		if (buffer[0])
 			append(buffer, size_bytes, ".");
-		show(p->key, step);
+		vtap_error_quote(p->key, step);
 	} else {
 		snprintf(step, sizeof(step), "[%zu]", p->index);
 	}
@@ -111,7 +92,7 @@ int vtap_place_fail(const struct vtap_place *p, int code, const char *format, ..
 
 int vtap_place_fail_value(const struct vtap_place *p, const char *format, ...)
 {
-	char expected[sizeof(p->reterr->text)], shown[SHOWN_MAX + 4];
+	char expected[sizeof(p->reterr->text)], shown[VTAP_ERROR_QUOTE_STRLEN];
 	va_list arguments;
 
 	va_start(arguments, format);
@@ -123,8 +104,8 @@ int vtap_place_fail_value(const struct vtap_place *p, const char *format, ...)
 	case JSON_ARRAY:
 		return vtap_place_fail(p, -EINVAL, "must be %s, not a list", expected);
 	case JSON_STRING:
-		show(json_string_value(p->value), shown);
-		return vtap_place_fail(p, -EINVAL, "must be %s, not \"%s\"", expected, shown);
+		return vtap_place_fail(p, -EINVAL, "must be %s, not \"%s\"", expected,
+				       vtap_error_quote(json_string_value(p->value), shown));
 	case JSON_INTEGER:
 		return vtap_place_fail(p, -EINVAL, "must be %s, not %" JSON_INTEGER_FORMAT, expected,
 				       json_integer_value(p->value));

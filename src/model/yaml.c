@@ -10,8 +10,6 @@
 
 #include "basic/parse.h"
 
-#define SHOWN_KEY_MAX 40 /* characters of a key that a message repeats */
-
 struct builder {
 	yaml_parser_t parser;
 	size_t node_count;
@@ -109,6 +107,7 @@ static int build_scalar(struct builder *b, const yaml_event_t *event, unsigned l
 static int key_check(struct builder *b, const yaml_event_t *event, const json_t *object, const json_t *lines)
 {
 	unsigned line = mark_line(&event->start_mark);
+	char shown[VTAP_ERROR_QUOTE_STRLEN];
 	const char *key;
 
 	if (event->type == YAML_ALIAS_EVENT)
@@ -122,8 +121,8 @@ static int key_check(struct builder *b, const yaml_event_t *event, const json_t 
 		return vtap_error_set(b->reterr, -EINVAL, line, NULL,
 				      "a key must not be empty or contain a NUL character");
 	if (json_object_get(object, key))
-		return vtap_error_set(b->reterr, -EINVAL, line, NULL, "key \"%.*s\" appears twice, first on line %u",
-				      SHOWN_KEY_MAX, key, vtap_yaml_line(vtap_yaml_lines_member(lines, key)));
+		return vtap_error_set(b->reterr, -EINVAL, line, NULL, "key \"%s\" appears twice, first on line %u",
+				      vtap_error_quote(key, shown), vtap_yaml_line(vtap_yaml_lines_member(lines, key)));
 	return 0;
 }
 

@@ -49,11 +49,35 @@ static void test_format(void **state)
 	assert_int_equal(small[0], '!');
 }
 
+static void test_quote(void **state)
+{
+	static const struct {
+		const char *text, *quoted;
+	} rows[] = {
+	    {"", ""},
+	    {"plain \xc3\xa4", "plain \xc3\xa4"},
+	    {"a\nb\x1b[1m\x7f", "a?b?[1m?"},
+	    {"a\xc2\x9b"
+	     "b\xc2\xa0",
+	     "a??b\xc2\xa0"},
+	    {"123456789012345678901234567890123456789012345678", "123456789012345678901234567890123456789012345678"},
+	    {"1234567890123456789012345678901234567890123456789",
+	     "123456789012345678901234567890123456789012345678..."},
+	    {"12345678901234567890123456789012345678901234567\xc3\xa4",
+	     "12345678901234567890123456789012345678901234567..."},
+	};
+	char buffer[VTAP_ERROR_QUOTE_STRLEN];
+
+	for (size_t i = 0; i < VTAP_ARRAY_SIZE(rows); i++)
+		assert_string_equal(vtap_error_quote(rows[i].text, buffer), rows[i].quoted);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_set),
 	    cmocka_unit_test(test_format),
+	    cmocka_unit_test(test_quote),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -105,6 +105,7 @@ static void test_refused(void **state)
 	    {"{{a: 1}: 1}\n", 0, 1, "a key must be a word"},
 	    {"'': 1\n", 0, 1, "must not be empty"},
 	    {"a: 1\nb: 2\n\"a\": 3\n", 0, 3, "key \"a\" appears twice, first on line 1"},
+	    {"{\"a\\tb\": 1, \"a\\tb\": 2}", 0, 1, "key \"a?b\" appears twice"},
 	    {"a: 1\n---\nb: 1\n", 0, 2, "one document"},
 	    {"a: \"\\0\"\n", 0, 1, "NUL"},
 	    {"\"a\\0b\": 1\n", 0, 1, "must not be empty"},
