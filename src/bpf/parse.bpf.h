@@ -126,6 +126,12 @@ static __always_inline __u32 vtap_parse_ipv4(struct __sk_buff *skb, __u32 offset
 	return offset + ip.ihl * 4;
 }
 
+static __always_inline int vtap_is_extension(__u8 protocol)
+{
+	return protocol == IPPROTO_HOPOPTS || protocol == IPPROTO_ROUTING || protocol == IPPROTO_FRAGMENT ||
+	       protocol == IPPROTO_AH || protocol == IPPROTO_DSTOPTS || protocol == IPPROTO_MH;
+}
+
 static __always_inline __u32 vtap_parse_ipv6(struct __sk_buff *skb, __u32 offset, struct vtap_packet *p,
 					     struct vtap_fragment *f)
 {
@@ -139,7 +145,7 @@ static __always_inline __u32 vtap_parse_ipv6(struct __sk_buff *skb, __u32 offset
 	__builtin_memcpy(p->dst_bytes, &ip.daddr, sizeof(p->dst_bytes));
 	offset += sizeof(ip);
 	next = ip.nexthdr;
-	for (int i = 0; i <= VTAP_EXTENSION_HEADERS_MAX; i++) {
+	for (int i = 0; i < VTAP_EXTENSION_HEADERS_MAX && vtap_is_extension(next); i++) {
 		struct {
 			__u8 next, length;
 			__be16 fragment;
@@ -147,10 +153,7 @@ static __always_inline __u32 vtap_parse_ipv6(struct __sk_buff *skb, __u32 offset
 		} extension;
 
 		p->protocol = next;
-		if (next != IPPROTO_HOPOPTS && next != IPPROTO_ROUTING && next != IPPROTO_FRAGMENT &&
-		    next != IPPROTO_AH && next != IPPROTO_DSTOPTS && next != IPPROTO_MH)
-			return offset;
-		if (i == VTAP_EXTENSION_HEADERS_MAX || bpf_skb_load_bytes(skb, offset, &extension, sizeof(extension)))
+		if (bpf_skb_load_bytes(skb, offset, &extension, sizeof(extension)))
 			return 0;
 		if (next == IPPROTO_FRAGMENT) {
 			__u16 fragment = bpf_ntohs(extension.fragment);
@@ -172,7 +175,8 @@ static __always_inline __u32 vtap_parse_ipv6(struct __sk_buff *skb, __u32 offset
 		}
 		next = extension.next;
 	}
-	return 0;
+	p->protocol = next;
+	return vtap_is_extension(next) ? 0 : offset;
 }
 
 static __always_inline void vtap_parse_transport(struct __sk_buff *skb, __u32 offset, struct vtap_packet *p)

@@ -28,5 +28,5 @@ int vtap_classify_compile(const struct vtap_classify_session *sessions, size_t s
 void vtap_classify_oracle(const struct vtap_classify_session *sessions, size_t session_count,
 			  enum vtap_direction direction, const struct vtap_packet *packet, bool *ret_taken);
 
-/* The walk of the data plane in user space (same table, same order): bit i = session index i of the plan. */
+/* The walk of the data plane in user space, from the same source: bit i = session index i of the plan. */
 uint64_t vtap_classify_lookup(const struct vtap_plan *plan, const struct vtap_packet *packet);
