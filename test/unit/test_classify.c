@@ -209,8 +209,8 @@ static void test_fields(void **state)
 /* 64 sessions fit. Of 65, the last in the order of the plan is named, and the plan stays as it was. */
 static void test_session_limit(void **state)
 {
-	struct vtap_classify_session sessions[VTAP_ABI_PLAN_SESSIONS + 1];
-	struct vtap_session bodies[VTAP_ABI_PLAN_SESSIONS + 1];
+	struct vtap_classify_session sessions[VTAP_ABI_PLAN_SESSIONS + 6], turned[VTAP_ABI_PLAN_SESSIONS + 6];
+	struct vtap_session bodies[VTAP_ABI_PLAN_SESSIONS + 6];
 	struct vtap_plan plan, before;
 	struct vtap_error error = {};
 
@@ -230,6 +230,14 @@ static void test_session_limit(void **state)
 	assert_memory_equal(&plan, &before, sizeof(plan));
 	assert_int_equal(error.line, 1000);
 	assert_string_equal(error.text, "session \"s0\" is one too many: an interface takes 64 sessions per direction");
+
+	/* Of 70 it is the 65th, in whatever order they come. */
+	for (size_t i = 0; i < VTAP_ARRAY_SIZE(sessions); i++)
+		turned[i] = sessions[VTAP_ARRAY_SIZE(sessions) - 1 - i];
+	assert_int_equal(vtap_classify_compile(sessions, 70, VTAP_DIRECTION_IN, &plan, &error), -E2BIG);
+	assert_int_equal(error.line, 1005);
+	assert_int_equal(vtap_classify_compile(turned, 70, VTAP_DIRECTION_IN, &plan, &error), -E2BIG);
+	assert_int_equal(error.line, 1005);
 
 	bodies[30].mode = VTAP_MODE_COPY;
 	assert_int_equal(vtap_classify_compile(sessions, 65, VTAP_DIRECTION_IN, &plan, &error), -E2BIG);

@@ -163,12 +163,46 @@ static void test_nodes(void **state)
 	}
 }
 
+static size_t allocations_left;
+
+static void *scarce_malloc(size_t size)
+{
+	if (allocations_left == 0)
+		return NULL;
+	allocations_left--;
+	return malloc(size);
+}
+
+/* Memory that ends at any point is an error with a reason, and nothing is lost (a sanitizer watches). */
+static void test_memory(void **state)
+{
+	static const char text[] = "{a: [1, 99999999999999999999, true, {b: c}], d: {e: 0, f: [], g: {h: ~}}}";
+	int r = -ENOMEM;
+
+	for (size_t n = 0; r < 0; n++) {
+		VTAP_CLEANUP(vtap_yaml_done) struct vtap_yaml y = {};
+		struct vtap_error error = {};
+
+		allocations_left = n;
+		json_set_alloc_funcs(scarce_malloc, free);
+		r = vtap_yaml_parse(text, strlen(text), &y, &error);
+		json_set_alloc_funcs(malloc, free);
+		if (r < 0) {
+			assert_int_equal(r, -ENOMEM);
+			assert_string_equal(error.text, "out of memory");
+			assert_null(y.values);
+		} else {
+			assert_true(n > 10);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_scalars), cmocka_unit_test(test_lines),   cmocka_unit_test(test_json),
 	    cmocka_unit_test(test_empty),   cmocka_unit_test(test_refused), cmocka_unit_test(test_depth),
-	    cmocka_unit_test(test_nodes),
+	    cmocka_unit_test(test_nodes),   cmocka_unit_test(test_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
