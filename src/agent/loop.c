@@ -170,8 +170,7 @@ static int metrics_open(struct vtap_agent *a, struct vtap_error *reterr)
 		return 0;
 	r = vtap_http_endpoint_parse(a->options.metrics, &endpoint);
 	if (r < 0)
-		return vtap_error_set(reterr, r, 0, "", "--metrics must be ADDRESS:PORT, port 1..65535, not %s",
-				      a->options.metrics);
+		return r;
 	r = vtap_http_server_new(&endpoint.address, endpoint.port, routes, VTAP_ARRAY_SIZE(routes), a, &a->metrics);
 	if (r < 0)
 		return vtap_error_set(reterr, r, 0, "", "cannot listen on %s: %s", a->options.metrics, strerror(-r));
@@ -262,21 +261,14 @@ static int dataplane_start(struct vtap_agent *a, struct vtap_error *reterr)
 	return 0;
 }
 
-/* Everything up to the first apply. The file is read first: a wrong one changes nothing. */
-static int agent_start(struct vtap_agent *a, struct vtap_error *reterr)
+/* All that a start needs besides the file. */
+static int host_start(struct vtap_agent *a, struct vtap_error *reterr)
 {
 	int r;
 
-	r = vtap_net_new(on_net, a, &a->net);
-	if (r < 0)
-		return vtap_error_set(reterr, r, 0, "", "cannot ask the kernel about the network: %s", strerror(-r));
-	r = config_load(a, reterr);
-	if (r < 0)
-		return r;
 	r = vtap_control_open(a, reterr);
-	if (r < 0)
-		return r;
-	r = sd_event_new(&a->event);
+	if (r >= 0)
+		r = sd_event_new(&a->event);
 	if (r >= 0)
 		r = signals_add(a);
 	if (r >= 0)
@@ -289,7 +281,20 @@ static int agent_start(struct vtap_agent *a, struct vtap_error *reterr)
 		r = sources_add(a);
 	if (r < 0 && !reterr->code)
 		vtap_error_set(reterr, r, 0, "", "cannot start: %s", strerror(-r));
-	return r;
+	/* These two are kept for the file. */
+	return r == -EINVAL || r == -E2BIG ? -ENOTSUP : r;
+}
+
+/* Everything up to the first apply. The file is read first: a wrong one changes nothing. */
+static int agent_start(struct vtap_agent *a, struct vtap_error *reterr)
+{
+	int r;
+
+	r = vtap_net_new(on_net, a, &a->net);
+	if (r < 0)
+		return vtap_error_set(reterr, r, 0, "", "cannot ask the kernel about the network: %s", strerror(-r));
+	r = config_load(a, reterr);
+	return r < 0 ? r : host_start(a, reterr);
 }
 
 /* What nothing would keep in order once the process is gone. */

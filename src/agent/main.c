@@ -79,6 +79,7 @@ static void action_set(struct argp_state *state, struct arguments *arguments, en
 static error_t on_option(int key, char *value, struct argp_state *state)
 {
 	struct arguments *arguments = state->input;
+	struct vtap_http_endpoint endpoint;
 
 	switch (key) {
 	case OPTION_CONFIG:
@@ -100,6 +101,8 @@ static error_t on_option(int key, char *value, struct argp_state *state)
 		arguments->json = true;
 		return 0;
 	case OPTION_PIN_DIR:
+		if (*value != '/')
+			argp_error(state, "--pin-dir must be an absolute path, not %s", value);
 		arguments->agent.pin_dir = value;
 		return 0;
 	case OPTION_STATE_DIR:
@@ -110,6 +113,8 @@ static error_t on_option(int key, char *value, struct argp_state *state)
 			argp_error(state, "--hook must be tcx, clsact or auto, not %s", value);
 		return 0;
 	case OPTION_METRICS:
+		if (vtap_http_endpoint_parse(value, &endpoint) < 0)
+			argp_error(state, "--metrics must be ADDRESS:PORT, not %s", value);
 		arguments->agent.metrics = value;
 		return 0;
 	case OPTION_UNPINNED:

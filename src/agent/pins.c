@@ -101,8 +101,6 @@ int vtap_pins_prepare(const char *pin_dir, struct vtap_error *reterr)
 	pid_t ancestor = oldest_ancestor();
 	char path[PATH_MAX];
 
-	if (pin_dir[0] != '/')
-		return vtap_error_set(reterr, -EINVAL, 0, "", "--pin-dir must be an absolute path, not %s", pin_dir);
 	existing_part(pin_dir, path);
 	if (!is_bpffs(path) && !strncmp(pin_dir, BPFFS_DEFAULT "/", sizeof(BPFFS_DEFAULT)) &&
 	    namespace_lasts(ancestor) && !is_bpffs(BPFFS_DEFAULT)) {

@@ -19,7 +19,7 @@ int vtap_reload_read(const char *path, struct vtap_config **ret_config, struct v
 	ssize_t n = 0;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
-		return vtap_error_set(reterr, -errno, 0, "", "cannot be read: %s", strerror(errno));
+		return vtap_error_set(reterr, -EINVAL, 0, "", "cannot be read: %s", strerror(errno));
 	if (!S_ISREG(st.st_mode))
 		return vtap_error_set(reterr, -EINVAL, 0, "", "is not a regular file");
 	if (st.st_size > (off_t)VTAP_FILE_MAX_BYTES)
@@ -31,7 +31,7 @@ int vtap_reload_read(const char *path, struct vtap_config **ret_config, struct v
 	       (n = read(fd, text + size_bytes, (size_t)st.st_size - size_bytes)) > 0)
 		size_bytes += (size_t)n;
 	if (n < 0)
-		return vtap_error_set(reterr, -errno, 0, "", "cannot be read: %s", strerror(errno));
+		return vtap_error_set(reterr, -EINVAL, 0, "", "cannot be read: %s", strerror(errno));
 	return vtap_config_parse(text, size_bytes, ret_config, reterr);
 }
 

@@ -57,7 +57,7 @@ struct vtap_route {
 	struct vtap_addr gateway; /* AF_UNSPEC: the destination is on the link */
 	struct vtap_addr source; /* preferred source address */
 	uint32_t mtu; /* from the route; 0 = none given */
-	bool xfrm; /* an outbound IPsec policy would take these packets */
+	bool xfrm; /* an outbound IPsec policy would take these packets; false where they may not be asked for */
 	bool local; /* the destination is an address of this host */
 };
 /*
@@ -80,7 +80,7 @@ int vtap_net_neighbour_resolve(struct vtap_net *n, uint32_t ifindex, const struc
 /*
  * Sends one ARP request or neighbour solicitation by broadcast / solicited-node multicast ourselves (AF_PACKET), so that a
  * target that moved to another MAC without a word is found: the kernel's own probes of a known neighbour are unicast.
- * The answer reaches the kernel's table by itself. source: an address of ours on the link.
+ * The answer reaches the kernel's table by itself. source: an address of ours on the link. -EPERM without CAP_NET_RAW.
  */
 int vtap_net_neighbour_solicit(struct vtap_net *n, uint32_t ifindex, const struct vtap_addr *address,
 			       const struct vtap_addr *source);

@@ -105,6 +105,8 @@ int vtap_net_neighbour_solicit(struct vtap_net *n, uint32_t ifindex, const struc
 
 	if (vtap_addr_size_bytes(address->family) == 0 || address->family != source->family)
 		return -EAFNOSUPPORT;
+	if (n->packet_fd < 0)
+		return -EPERM;
 	r = vtap_net_link_by_index(n, ifindex, &l);
 	if (r < 0)
 		return r;
