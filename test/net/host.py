@@ -30,8 +30,9 @@ SLOWNESS = 10 if SMALL else 1
 
 def session(name="s", **keys):
     """All that the guest sends as UDP, unless keys say otherwise."""
-    return {"name": name, "number": 1, "sources": [{"device": "v1", "side": "host"}], "direction": "out",
-            "filter": "udp", "target": "ids", "encapsulation": {"type": "vxlan", "vni": VNI}, **keys}
+    wanted = {"name": name, "number": 1, "sources": [{"device": "v1", "side": "host"}], "direction": "out",
+              "filter": "udp", "target": "ids", "encapsulation": {"type": "vxlan", "vni": VNI}, **keys}
+    return {key: value for key, value in wanted.items() if value is not None}
 
 
 def accept(number=10, **conditions):
