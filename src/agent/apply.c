@@ -205,7 +205,7 @@ static int deliveries_apply(struct vtap_agent *a)
 			uplink_apply(a, h);
 			crowded = vtap_apply_uplink_crowded(a, uplink);
 		}
-		vtap_delivery_make(s, h, a->near_ifindex, h->state == VTAP_NEXTHOP_READY && crowded, &d);
+		vtap_delivery_make(s, h, h->state == VTAP_NEXTHOP_READY && crowded, &d);
 		r = delivery_publish(a, &d, &index);
 		if (r < 0)
 			return r;
@@ -343,7 +343,7 @@ static bool attachment_needed(const struct vtap_agent *a, const struct vtap_atta
 		if (a->ports[i].ifindex == at->ifindex && a->ports[i].value.plan[at->hook])
 			return true;
 	}
-	if (at->ifindex == a->near_ifindex || at->ifindex == a->far_ifindex)
+	if (vtap_stage_has(a, at->ifindex))
 		return vtap_stage_needed(a);
 	return at->hook == VTAP_HOOK_EGRESS && is_uplink(a, at->ifindex);
 }
@@ -429,7 +429,7 @@ int vtap_apply(struct vtap_agent *a)
 		return r;
 	r = vtap_stage_apply(a);
 	if (r < 0)
-		failed(a, r, "cannot set up the stage", VTAP_STAGE_NEAR);
+		failed(a, r, "cannot set up", "the segmenting stage");
 	r = vtap_dataplane_guards_write(a->dataplane, w->guards, w->guard_count);
 	if (r >= 0)
 		r = deliveries_apply(a);

@@ -60,6 +60,8 @@ int vtap_dataplane_delivery_read(struct vtap_dataplane *d, uint32_t index, struc
 int vtap_dataplane_delivery_write(struct vtap_dataplane *d, uint32_t index, const struct vtap_delivery *delivery);
 int vtap_dataplane_session_read(struct vtap_dataplane *d, uint32_t slot, uint32_t *ret_delivery_index);
 int vtap_dataplane_session_write(struct vtap_dataplane *d, uint32_t slot, uint32_t delivery_index);
+/* The pair for CPUs whose number modulo VTAP_ABI_STAGES is index. */
+int vtap_dataplane_stage_write(struct vtap_dataplane *d, uint32_t index, uint32_t near_ifindex);
 int vtap_dataplane_slot_name_read(struct vtap_dataplane *d, uint32_t slot, struct vtap_slot_name *ret_name);
 int vtap_dataplane_slot_name_write(struct vtap_dataplane *d, uint32_t slot, const struct vtap_slot_name *name);
 

@@ -308,7 +308,7 @@ static void unpinned_remove(struct vtap_agent *a)
 	while (vtap_dataplane_attachment(a->dataplane, 0, &at) >= 0 &&
 	       vtap_dataplane_detach(a->dataplane, at.ifindex, at.hook) >= 0)
 		;
-	(void)vtap_net_stage_remove(a->net, VTAP_STAGE_NEAR);
+	(void)vtap_stage_remove_all(a->net);
 }
 
 int vtap_loop_run(const struct vtap_agent_options *options, struct vtap_error *reterr)

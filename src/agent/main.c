@@ -10,6 +10,7 @@
 #include "agent/control.h"
 #include "agent/loop.h"
 #include "agent/pins.h"
+#include "agent/stage.h"
 #include "agent/status.h"
 #include "basic/log.h"
 
@@ -170,7 +171,7 @@ static int detach(const struct arguments *arguments)
 	removed = vtap_dataplane_remove(arguments->agent.pin_dir);
 	r = vtap_net_new(NULL, NULL, &net);
 	if (r >= 0)
-		r = vtap_net_stage_remove(net, VTAP_STAGE_NEAR);
+		r = vtap_stage_remove_all(net);
 	if (removed < 0)
 		r = removed;
 	if (r < 0) {

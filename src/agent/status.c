@@ -289,27 +289,36 @@ static json_t *attachments_json(struct vtap_agent *a, json_t *warnings)
 	return list;
 }
 
+static void device_append(struct vtap_agent *a, json_t *list, uint32_t ifindex, const char *role)
+{
+	struct vtap_link_drops drops;
+	struct vtap_link link;
+
+	if (!ifindex || vtap_net_link_by_index(a->net, ifindex, &link) < 0 ||
+	    vtap_net_link_drops(a->net, ifindex, &drops) < 0)
+		return;
+	json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "device", link.name, "role", role,
+					      "rx_dropped", (json_int_t)drops.rx_dropped, "tx_dropped",
+					      (json_int_t)drops.tx_dropped, "tx_errors", (json_int_t)drops.tx_errors,
+					      "queue_dropped", (json_int_t)drops.qdisc_dropped));
+}
+
 /* Devices whose own queues can lose copies behind our back. */
 static json_t *devices_json(struct vtap_agent *a)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < a->config->target_count + 2; i++) {
-		uint32_t ifindex = i == 0 ? a->near_ifindex : i == 1 ? a->far_ifindex : a->nexthops[i - 2].ifindex;
-		struct vtap_link_drops drops;
-		struct vtap_link link;
+	for (size_t i = 0; i < VTAP_STAGES_MAX; i++) {
+		device_append(a, list, a->stages[i].near_ifindex, "stage");
+		device_append(a, list, a->stages[i].far_ifindex, "stage");
+	}
+	for (size_t i = 0; i < a->config->target_count; i++) {
 		bool known = false;
 
-		for (size_t j = 2; j < i; j++)
-			known = known || a->nexthops[j - 2].ifindex == ifindex;
-		if (known || !ifindex || vtap_net_link_by_index(a->net, ifindex, &link) < 0 ||
-		    vtap_net_link_drops(a->net, ifindex, &drops) < 0)
-			continue;
-		json_array_append_new(
-		    list, json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "device", link.name, "role",
-				    i < 2 ? "stage" : "uplink", "rx_dropped", (json_int_t)drops.rx_dropped,
-				    "tx_dropped", (json_int_t)drops.tx_dropped, "tx_errors",
-				    (json_int_t)drops.tx_errors, "queue_dropped", (json_int_t)drops.qdisc_dropped));
+		for (size_t j = 0; j < i; j++)
+			known = known || a->nexthops[j].ifindex == a->nexthops[i].ifindex;
+		if (!known)
+			device_append(a, list, a->nexthops[i].ifindex, "uplink");
 	}
 	return list;
 }

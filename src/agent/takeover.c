@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/agent.h"
+#include "agent/stage.h"
 
 static int slots_takeover(struct vtap_agent *a)
 {
@@ -61,7 +62,6 @@ static int port_takeover(struct vtap_agent *a, uint32_t ifindex, uint32_t port)
 
 int vtap_takeover(struct vtap_agent *a)
 {
-	struct vtap_link link;
 	uint32_t ifindex = 0, port;
 	int r;
 
@@ -70,9 +70,6 @@ int vtap_takeover(struct vtap_agent *a)
 		r = port_takeover(a, ifindex, port);
 	if (r < 0 && r != -ENOENT)
 		return r;
-	if (vtap_net_link_by_name(a->net, VTAP_STAGE_NEAR, &link) >= 0)
-		a->near_ifindex = link.ifindex;
-	if (vtap_net_link_by_name(a->net, VTAP_STAGE_FAR, &link) >= 0)
-		a->far_ifindex = link.ifindex;
+	vtap_stage_takeover(a);
 	return 0;
 }

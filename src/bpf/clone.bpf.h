@@ -110,12 +110,18 @@ static __always_inline struct vtap_delivery *vtap_clone_delivery(__u32 slot)
 	return index && *index ? bpf_map_lookup_elem(&vtap_deliveries, index) : NULL;
 }
 
-/* To the stage: the copy is booked as staged, and booked again by the finishing program when it comes out. */
-static __always_inline void vtap_clone_stage(const struct vtap_source *s, const struct vtap_delivery *d, __u32 slot,
-					     struct vtap_counters *c)
+/*
+ * To this CPU's own pair, so that what segments a copy is the CPU that made it: a sender is slowed down rather than copies
+ * lost. The copy is booked as staged, and booked again by the finishing program when it comes out.
+ */
+static __always_inline void vtap_clone_stage(const struct vtap_source *s, __u32 slot, struct vtap_counters *c)
 {
-	long r = vtap_clone_send(s->skb, d->stage_ifindex, slot | s->direction << 16, s->packet->hash);
+	__u32 cpu = bpf_get_smp_processor_id() % VTAP_ABI_STAGES, *ifindex;
+	long r = -EINVAL;
 
+	ifindex = bpf_map_lookup_elem(&vtap_stages, &cpu);
+	if (ifindex)
+		r = vtap_clone_send(s->skb, *ifindex, slot | s->direction << 16, s->packet->hash);
 	if (r < 0)
 		vtap_stats_add(c, vtap_stats_reason(r), s->packets);
 	else if (r > 0)
@@ -184,7 +190,7 @@ static __always_inline void vtap_clone_session(const struct vtap_source *s, __u3
 		return;
 	}
 	if (vtap_clone_needs_stage(s->skb, d, s))
-		vtap_clone_stage(s, d, slot, c);
+		vtap_clone_stage(s, slot, c);
 	else
 		vtap_clone_fast(s, d, slot, c);
 }

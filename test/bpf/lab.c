@@ -67,6 +67,8 @@ static void dataplane_set_up(struct lab *l)
 		fail_msg("%s", e.text);
 	assert_int_equal(vtap_dataplane_port_write(l->dataplane, 0, &port), 0);
 	assert_int_equal(vtap_dataplane_port_index_write(l->dataplane, l->source, 0), 0);
+	for (uint32_t i = 0; i < VTAP_ABI_STAGES; i++)
+		assert_int_equal(vtap_dataplane_stage_write(l->dataplane, i, l->sink), 0);
 	assert_int_equal(vtap_dataplane_attach(l->dataplane, l->source, VTAP_HOOK_INGRESS, VTAP_PROGRAM_IN), 0);
 	assert_int_equal(vtap_dataplane_attach(l->dataplane, l->source, VTAP_HOOK_EGRESS, VTAP_PROGRAM_OUT), 0);
 	assert_int_equal(vtap_dataplane_attach(l->dataplane, l->uplink, VTAP_HOOK_EGRESS, VTAP_PROGRAM_OUT), 0);
@@ -166,7 +168,7 @@ void lab_delivery(const struct lab *l, uint8_t family, struct vtap_delivery *ret
 	assert_int_equal(vtap_addr_parse(family == AF_INET6 ? "2001:db8::1" : "192.0.2.1", &nexthop.source), 0);
 	assert_int_equal(vtap_mac_parse("02:00:00:00:00:aa", &nexthop.source_mac), 0);
 	assert_int_equal(vtap_mac_parse("02:00:00:00:00:bb", &nexthop.destination_mac), 0);
-	vtap_delivery_make(&session, &nexthop, l->sink, false, ret_delivery);
+	vtap_delivery_make(&session, &nexthop, false, ret_delivery);
 }
 
 void lab_deliver(struct lab *l, uint16_t slot, const struct vtap_delivery *delivery)

@@ -15,6 +15,11 @@ PROJECT = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
 PROGRAM = os.environ.get("VTAP_AGENT") or os.path.join(PROJECT, "build", "bin", "vtap-agent")
 
 
+def stage_ends(end):
+    """Names of the stage's devices on this machine, end being "near" or "far": one pair for each CPU, 16 at most."""
+    return {f"vtap-{end}{number}" for number in range(min(os.cpu_count(), 16))}
+
+
 class Agent:
     """
     One agent: its file, a bpffs and a state directory of its own, which outlive stop(), kill9() and start().

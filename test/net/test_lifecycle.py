@@ -9,6 +9,7 @@ import time
 
 import agent as agent_module
 import foreign
+from agent import stage_ends
 from case import SMALL, main, skip
 from host import HostCase, Stream, config, has_tcx, numbers, pinned_links, program_names, session, total, wait_for
 from lab import CommandFailed, run, wait_until

@@ -7,7 +7,7 @@ import stat
 import urllib.request
 
 import foreign
-from agent import PROGRAM
+from agent import PROGRAM, stage_ends
 from case import main, skip
 from host import COLLECTOR, HostCase, Stream, accept, config, has_tcx, session
 from lab import wait_until
