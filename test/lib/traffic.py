@@ -109,7 +109,7 @@ def segments(frame, gso_size):
         options = parsed.l4[20:(parsed.l4[12] >> 4) * 4]
         segment = packet.tcp(parsed.payload[at:at + gso_size], parsed.src, parsed.dst, parsed.sport, parsed.dport, flags,
                              parsed.seq + at, ack, window, options)
-        extra = {"ident": parsed.ident + index, "ttl": parsed.ttl, "df": parsed.df} if parsed.version == 4 else {}
+        extra = {"ident": (parsed.ident + index) % 65536, "ttl": parsed.ttl, "df": parsed.df} if parsed.version == 4 else {}
         result.append(packet.ethernet(layer3(segment, parsed.src, parsed.dst, packet.TCP, **extra), parsed.src_mac,
                                       parsed.dst_mac, vlans=tags))
     return result

@@ -8,6 +8,7 @@ far port has no offloads: super-packets and unfinished checksums that leave the 
 collector as a NIC would have put them on the wire.
 """
 
+import contextlib
 import os
 from dataclasses import dataclass
 
@@ -119,26 +120,29 @@ class Scene:
 
     def settled(self, before, matched, timeout_s):
         """
-        Waits until the sessions have matched that many packets more, together, and the stage is empty. Then their
-        counters must agree; returns what was added to them, and the status.
+        Waits until the sessions have matched that many packets more, together, and the stage is empty (without a number:
+        until nothing more happens). Then their counters must agree; returns what was added to them, and the status.
         """
         def added(status):
             return {name: {key: value - before.get(name, {}).get(key, 0) for key, value in total.items()}
                     for name, total in self.totals(status).items()}
 
-        def at_rest(status):
-            now = added(status).values()
-            return sum(one["matched_packets"] for one in now) >= matched and not any(one["lost_stage"] for one in now)
-        status = self.agent.wait_status(at_rest, timeout_s, f"{matched} packets matched and none in the stage")
-        now = added(status)
+        def at_rest():
+            nonlocal previous, status, now
+            previous, status = now, self.agent.status()
+            now = added(status)
+            done = now == previous if matched is None else sum(one["matched_packets"] for one in now.values()) >= matched
+            return done and not any(one["lost_stage"] for one in now.values())
+        previous = status = now = None
+        wait_until(at_rest, timeout_s, lambda: f"{matched} packets matched and none in the stage, only {now}", 0.05)
         for name, one in now.items():
             if not balanced(one):
                 raise AssertionError(f"counters of {name} do not agree: {one}")
-        if sum(one["matched_packets"] for one in now.values()) != matched:
+        if matched is not None and sum(one["matched_packets"] for one in now.values()) != matched:
             raise AssertionError(f"more than {matched} packets matched: {now}")
         return now, status
 
-    def mirror(self, send, matched, received=None, timeout_s=10):
+    def mirror(self, send, matched=None, received=None, timeout_s=10):
         """
         Runs send(), waits until the sessions have matched so many wire packets, and until the collector has received
         what was mirrored (or so many, where the path is known to lose some). Every counter must agree with the others.
@@ -169,6 +173,14 @@ class SceneCase(Case):
         if self.hook == "tcx" and not has_tcx():
             skip("this kernel has no tcx")
         self.lab = self.enterContext(Lab())
+
+    @contextlib.contextmanager
+    def variant(self, **parameters):
+        """A sub-test in a lab of its own, which ends with it."""
+        outer = self.lab
+        with self.subTest(**parameters), Lab() as self.lab:
+            yield
+        self.lab = outer
 
     def scene(self, **keys):
         return Scene(self.lab, **keys)
