@@ -25,7 +25,7 @@ class Status(HostCase):
                      rf"    to ids \({COLLECTOR}\) VNI 66 port 4789 by uA, path MTU 1600", r"    source v1 \(host\): attached",
                      "    in   matched 0  mirrored 0", "    out  matched 5  mirrored 5",
                      r"    now \d+ packets/s and \d+ bits/s mirrored, 0 packets/s lost", "  idle: disabled",
-                     r"    source v1 \(host\): disabled", "attached: 4",
+                     r"    source v1 \(host\): disabled", f"attached: {2 + 2 * len(stage_ends('near'))}",
                      "  v1 ingress: (tcx, place 1 of 1|clsact, preference 1)",
                      r"device uA \(uplink\): dropped 0 sent, 0 received, 0 in its queue"):
             self.assertRegex(text, rf"(?m)^{line}$")
