@@ -20,6 +20,7 @@
 #define VTAP_HEADER_IPV6_BYTES 70
 #define VTAP_MACS_BYTES 12
 #define VTAP_TAG_BYTES 4
+#define VTAP_TAGS_MAX 4 /* that can be lifted out of the metadata, one after the other */
 #define VTAP_CUT_FLOOR_BYTES 128 /* above the headers of nearly every packet: a cut may not reach into them */
 #define VTAP_CUT_FLOOR_MAX_BYTES 512 /* the last length that is tried, for long chains of headers */
 #define VTAP_FULL_PACKET_BYTES 65535
@@ -36,7 +37,7 @@ struct vtap_copy {
 };
 
 struct vtap_tags {
-	struct vtap_tag tags[2];
+	struct vtap_tag tags[VTAP_TAGS_MAX];
 	__u32 count;
 };
 
@@ -52,11 +53,14 @@ static __always_inline __u32 vtap_encap_copy_bytes(const struct vtap_delivery *d
 	return bytes;
 }
 
-/* The tag in the metadata would end up outside: take it out, and the one that popping lifts into its place. */
-static __always_inline void vtap_encap_pop_tags(struct __sk_buff *skb, struct vtap_tags *t)
+/*
+ * The tag in the metadata would end up outside: take it out, and each one that popping lifts into its place. Returns
+ * -EOPNOTSUPP when there are too many of them.
+ */
+static __always_inline int vtap_encap_pop_tags(struct __sk_buff *skb, struct vtap_tags *t)
 {
 	t->count = 0;
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < VTAP_TAGS_MAX; i++) {
 		if (!skb->vlan_present)
 			break;
 		t->tags[i].type = skb->vlan_proto;
@@ -65,6 +69,7 @@ static __always_inline void vtap_encap_pop_tags(struct __sk_buff *skb, struct vt
 			break;
 		t->count++;
 	}
+	return skb->vlan_present ? -EOPNOTSUPP : 0;
 }
 
 /*
@@ -84,6 +89,12 @@ static __always_inline int vtap_encap_cut(struct __sk_buff *skb, __u32 keep)
 			return 0;
 	}
 	return -EOPNOTSUPP;
+}
+
+/* What must stay of a frame whose tags were lifted out: its MACs too, to which the tags are put back. */
+static __always_inline __u32 vtap_encap_keep_bytes(__u32 copy_bytes, __u32 tags_bytes)
+{
+	return tags_bytes && copy_bytes < VTAP_MACS_BYTES + tags_bytes ? VTAP_MACS_BYTES : copy_bytes - tags_bytes;
 }
 
 static __always_inline __u16 vtap_encap_fold(__u32 sum)
@@ -132,12 +143,13 @@ static __always_inline int vtap_encap_write_tags(struct __sk_buff *skb, __u32 he
 	__u8 macs[VTAP_MACS_BYTES];
 
 	if (bpf_skb_load_bytes(skb, header_bytes + tags_bytes, macs, sizeof(macs)) ||
-	    bpf_skb_store_bytes(skb, header_bytes, macs, sizeof(macs), 0) ||
-	    bpf_skb_store_bytes(skb, header_bytes + VTAP_MACS_BYTES, &t->tags[0], VTAP_TAG_BYTES, 0))
+	    bpf_skb_store_bytes(skb, header_bytes, macs, sizeof(macs), 0))
 		return -EINVAL;
-	if (t->count > 1 &&
-	    bpf_skb_store_bytes(skb, header_bytes + VTAP_MACS_BYTES + VTAP_TAG_BYTES, &t->tags[1], VTAP_TAG_BYTES, 0))
-		return -EINVAL;
+	for (__u32 i = 0; i < VTAP_TAGS_MAX && i < t->count; i++) {
+		if (bpf_skb_store_bytes(skb, header_bytes + VTAP_MACS_BYTES + i * VTAP_TAG_BYTES, &t->tags[i],
+					VTAP_TAG_BYTES, 0))
+			return -EINVAL;
+	}
 	return 0;
 }
 
@@ -182,7 +194,10 @@ static __always_inline void vtap_encap_finish(struct __sk_buff *skb, const struc
 	ret_finished->lost = 0;
 	ret_finished->note = 0;
 	ret_finished->bytes = 0;
-	vtap_encap_pop_tags(skb, &tags);
+	if (vtap_encap_pop_tags(skb, &tags)) {
+		ret_finished->lost = VTAP_LOST_UNSUPPORTED;
+		return;
+	}
 	tags_bytes = tags.count * VTAP_TAG_BYTES;
 	frame_bytes = skb->len + tags_bytes;
 	copy_bytes = frame_bytes;
@@ -194,8 +209,7 @@ static __always_inline void vtap_encap_finish(struct __sk_buff *skb, const struc
 		}
 		if (copy_bytes < frame_bytes && d->room_bytes == copy_bytes)
 			ret_finished->note = VTAP_CUT_TO_FIT;
-		if (copy_bytes < frame_bytes &&
-		    vtap_encap_cut(skb, copy_bytes > tags_bytes ? copy_bytes - tags_bytes : 1)) {
+		if (copy_bytes < frame_bytes && vtap_encap_cut(skb, vtap_encap_keep_bytes(copy_bytes, tags_bytes))) {
 			if (frame_bytes > d->room_bytes) {
 				ret_finished->lost = VTAP_LOST_NOT_CUTTABLE;
 				return;

@@ -22,6 +22,7 @@
 #include "guard.bpf.h"
 #include "maps.bpf.h"
 #include "parse.bpf.h"
+#include "stage.bpf.h"
 #include "stats.bpf.h"
 
 #define VTAP_NEXT TC_ACT_UNSPEC /* = TCX_NEXT: the programs behind ours run as if we were not there */
@@ -127,42 +128,18 @@ SEC("tc") int vtap_out(struct __sk_buff *skb)
 	return vtap_is_copy(skb) ? vtap_finish_fast(skb) : vtap_source_egress(skb);
 }
 
-/*
- * Inside the stage only mark, tc_index and the frame itself survive (the receive path writes over cb[]), so a copy's papers
- * are packed into those. Its ethertype moves to tc_index, and one that nobody knows takes its place: no protocol, GRO above
- * all, lays a hand on the copy.
- */
-#define VTAP_STAGE_SLOT_BITS 10
-#define VTAP_STAGE_HASH_BITS 14
-_Static_assert(VTAP_ABI_SESSIONS <= 1 << VTAP_STAGE_SLOT_BITS, "a slot fits the mark of a staged copy");
-
 SEC("tc") int vtap_stage_in(struct __sk_buff *skb)
 {
-	__be16 disguise = bpf_htons(VTAP_STAGE_ETHERTYPE), ethertype;
 	struct vtap_copy copy;
 
-	if (!vtap_is_copy(skb) || bpf_skb_load_bytes(skb, ETH_ALEN * 2, &ethertype, sizeof(ethertype)) ||
-	    bpf_skb_store_bytes(skb, ETH_ALEN * 2, &disguise, sizeof(disguise), 0))
+	if (!vtap_is_copy(skb))
 		return TC_ACT_SHOT;
 	vtap_copy_papers(skb, &copy);
-	copy.hash &= (1 << VTAP_STAGE_HASH_BITS) - 1;
-	skb->mark = copy.slot | copy.direction << VTAP_STAGE_SLOT_BITS | copy.hash << (VTAP_STAGE_SLOT_BITS + 1);
-	skb->tc_index = ethertype;
-	return VTAP_NEXT;
-}
-
-static __always_inline void vtap_stage_papers(struct __sk_buff *skb, struct vtap_copy *ret_copy)
-{
-	ret_copy->slot = skb->mark & ((1 << VTAP_STAGE_SLOT_BITS) - 1);
-	ret_copy->direction = skb->mark >> VTAP_STAGE_SLOT_BITS & 1;
-	ret_copy->hash = skb->mark >> (VTAP_STAGE_SLOT_BITS + 1);
-	skb->mark = VTAP_MARK;
-	skb->tc_index = 0;
+	return vtap_stage_disguise(skb, &copy) ? TC_ACT_SHOT : VTAP_NEXT;
 }
 
 SEC("tc") int vtap_stage_out(struct __sk_buff *skb)
 {
-	__be16 ethertype = skb->tc_index;
 	struct vtap_finished finished = {};
 	const struct vtap_delivery *d;
 	struct vtap_counters *c;
@@ -181,7 +158,7 @@ SEC("tc") int vtap_stage_out(struct __sk_buff *skb)
 		vtap_stats_add(c, d ? d->lost : VTAP_LOST_CHANGED, 1);
 		return TC_ACT_SHOT;
 	}
-	if (bpf_skb_store_bytes(skb, ETH_ALEN * 2, &ethertype, sizeof(ethertype), 0))
+	if (vtap_stage_undisguise(skb))
 		finished.lost = VTAP_LOST_ERROR;
 	else
 		vtap_encap_finish(skb, d, copy.hash, &finished);
