@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 #pragma once
 
-/* Which sessions take a packet: one walk over the rules of all of them. User space builds it as well, and supplies bpf_loop(). */
+/* Which sessions take a packet: one walk over the rules of all of them. User space builds it as well. */
 
 #include <linux/types.h>
 
@@ -64,38 +64,39 @@ static __always_inline __u64 vtap_classify_resolve(const struct vtap_plan *plan,
 	return (accepted & ~plan->exclusive) | first;
 }
 
-/* The state of one walk. */
-struct vtap_walk {
-	const struct vtap_plan *plan;
-	const struct vtap_packet *packet;
-	__u64 accepted, rejected; /* bit = session index of the plan */
-};
+#ifdef __bpf__
+#define VTAP_CLASSIFY_LINKAGE __noinline
+#else
+#define VTAP_CLASSIFY_LINKAGE static
+#endif
 
-/* Rule i, for bpf_loop(): the first rule of a session that fits decides for it. */
-static long vtap_classify_step(__u32 i, void *context)
+/*
+ * Bit i of the result: the plan's session i takes the packet. The first rule of a session that fits decides for it. Not
+ * static, so that the verifier looks at it once, on its own, and not again for each state in which the parser may end; it
+ * wants pointers into functions of that kind checked.
+ */
+VTAP_CLASSIFY_LINKAGE __u64 vtap_classify(const struct vtap_plan *plan, const struct vtap_packet *p)
 {
-	struct vtap_walk *w = context;
-	const struct vtap_plan_rule *r;
-	__u64 bit;
+	__u64 accepted, rejected = 0;
+	__u32 count;
 
-	if (i >= VTAP_ABI_PLAN_RULES)
-		return 1;
-	r = &w->plan->rules[i];
-	bit = 1ULL << (r->session & 63);
-	if ((w->accepted | w->rejected) & bit || !vtap_classify_rule(r, w->packet))
+	if (!plan || !p)
 		return 0;
-	if (r->accept)
-		w->accepted |= bit;
-	else
-		w->rejected |= bit;
-	return 0;
-}
+	accepted = plan->all;
+	count = plan->rule_count;
+	for (__u32 i = 0; i < VTAP_ABI_PLAN_RULES && i < count; i++) {
+		const struct vtap_plan_rule *r = &plan->rules[i];
+		__u64 bit;
 
-static __always_inline __u64 vtap_classify(const struct vtap_plan *plan, const struct vtap_packet *p)
-{
-	struct vtap_walk w = {.plan = plan, .packet = p, .accepted = plan->all};
-
-	if (plan->rule_count)
-		bpf_loop(plan->rule_count, vtap_classify_step, &w, 0);
-	return vtap_classify_resolve(plan, w.accepted, w.rejected);
+		if (!vtap_classify_rule(r, p))
+			continue;
+		bit = 1ULL << (r->session & 63);
+		if ((accepted | rejected) & bit)
+			continue;
+		if (r->accept)
+			accepted |= bit;
+		else
+			rejected |= bit;
+	}
+	return vtap_classify_resolve(plan, accepted, rejected);
 }
