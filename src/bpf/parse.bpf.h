@@ -20,6 +20,8 @@
 #include <bpf/bpf_helpers.h>
 #endif
 
+#define VTAP_PORTS_BYTES 4
+#define VTAP_PORTS_TCP_BYTES 13 /* to the data offset */
 #define VTAP_EXTENSION_HEADERS_MAX 8
 #define VTAP_VLAN_TAGS_MAX 2
 #define VTAP_IPV4_FRAGMENT_OFFSET 0x1fff
@@ -179,20 +181,31 @@ static __always_inline __u32 vtap_parse_ipv6(struct __sk_buff *skb, __u32 offset
 	return vtap_is_extension(next) ? 0 : offset;
 }
 
+static __always_inline void vtap_parse_ports(struct vtap_packet *p, __be16 sport, __be16 dport)
+{
+	p->sport = bpf_ntohs(sport);
+	p->dport = bpf_ntohs(dport);
+	p->flags |= VTAP_PACKET_PORTS;
+}
+
 static __always_inline void vtap_parse_transport(struct __sk_buff *skb, __u32 offset, struct vtap_packet *p)
 {
 	struct {
 		__be16 sport, dport;
+		__u8 rest[8];
+		__u8 data_offset; /* TCP */
 	} ports;
 	struct {
 		__u8 type, code;
 	} icmp;
-	__u8 data_offset;
 
 	switch (p->protocol) {
 	case IPPROTO_TCP:
-		if (!bpf_skb_load_bytes(skb, offset + 12, &data_offset, sizeof(data_offset)))
-			p->header_bytes = offset + (data_offset >> 4) * 4;
+		if (!bpf_skb_load_bytes(skb, offset, &ports, VTAP_PORTS_TCP_BYTES)) {
+			p->header_bytes = offset + (ports.data_offset >> 4) * 4;
+			vtap_parse_ports(p, ports.sport, ports.dport);
+			return;
+		}
 		break;
 	case IPPROTO_UDP:
 	case IPPROTO_UDPLITE:
@@ -212,11 +225,8 @@ static __always_inline void vtap_parse_transport(struct __sk_buff *skb, __u32 of
 	default:
 		return;
 	}
-	if (bpf_skb_load_bytes(skb, offset, &ports, sizeof(ports)))
-		return;
-	p->sport = bpf_ntohs(ports.sport);
-	p->dport = bpf_ntohs(ports.dport);
-	p->flags |= VTAP_PACKET_PORTS;
+	if (!bpf_skb_load_bytes(skb, offset, &ports, VTAP_PORTS_BYTES))
+		vtap_parse_ports(p, ports.sport, ports.dport);
 }
 
 /*
