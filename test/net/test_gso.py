@@ -138,6 +138,7 @@ class SuperPacketsClsact(SuperPackets):
 
 class Transfers(SceneCase):
     """A transfer between two real stacks comes out of the copies byte for byte."""
+    hook = "auto"
     SIZE = 200_000 if SMALL else 3 << 20
 
     def transfer(self, scene, data):
@@ -189,6 +190,7 @@ class Transfers(SceneCase):
 
 class Encapsulated(SceneCase):
     """The uplink of a host that itself runs a VXLAN device as the source: super-packets that are a tunnel's already."""
+    hook = "auto"
 
     def build(self, **keys):
         scene = Scene(self.lab, **keys)

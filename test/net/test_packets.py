@@ -121,6 +121,8 @@ class PacketLengthClsact(PacketLength):
 
 
 class OuterHeaders(SceneCase):
+    hook = "auto"
+
     def check(self, scene, target, frames, mirrored):
         self.assertEqual(mirrored.inner(), frames)
         for copy in mirrored.copies:
