@@ -13,10 +13,6 @@
 #include "model/config.h"
 #include "net/net.h"
 
-#define VTAP_STAGES_MAX 16 /* segmenting pairs: one for each CPU, as far as they go */
-/* A segment that the ring pushes back weighs in the queue as the whole super-packet that it came from. */
-#define VTAP_STAGE_QUEUE_BYTES (64U << 20)
-
 struct vtap_agent_options {
 	const char *config_path;
 	const char *pin_dir;
@@ -45,11 +41,6 @@ struct vtap_agent_port {
 	struct vtap_port value;
 };
 
-/* One segmenting pair; ifindex 0 = it is not there. */
-struct vtap_agent_stage {
-	uint32_t near_ifindex, far_ifindex;
-};
-
 struct vtap_agent {
 	struct vtap_agent_options options;
 	sd_event *event; /* owned */
@@ -64,10 +55,7 @@ struct vtap_agent {
 	struct vtap_agent_port *ports; /* owned */
 	size_t port_count;
 	bool port_used[VTAP_ABI_PORTS];
-	struct vtap_agent_stage stages[VTAP_STAGES_MAX];
-	uint32_t stage_count; /* pairs that this host's CPUs need */
-	uint64_t stage_taken, stage_out; /* wire packets at the last tick, over all sessions */
-	unsigned stage_stopped_ticks;
+	uint32_t near_ifindex, far_ifindex; /* bridge and port of the segmenting stage; 0 = none */
 	uint64_t ticked_ns;
 	uint64_t generation; /* of the configuration, from 1 */
 	unsigned ticks;

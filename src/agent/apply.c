@@ -205,7 +205,7 @@ static int deliveries_apply(struct vtap_agent *a)
 			uplink_apply(a, h);
 			crowded = vtap_apply_uplink_crowded(a, uplink);
 		}
-		vtap_delivery_make(s, h, h->state == VTAP_NEXTHOP_READY && crowded, &d);
+		vtap_delivery_make(s, h, a->near_ifindex, h->state == VTAP_NEXTHOP_READY && crowded, &d);
 		r = delivery_publish(a, &d, &index);
 		if (r < 0)
 			return r;

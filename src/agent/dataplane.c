@@ -15,21 +15,26 @@
 #include "mirror.skel.h"
 
 const char *const vtap_map_names[VTAP_MAP_MAX] = {
-    [VTAP_MAP_GLOBALS] = "vtap_globals",     [VTAP_MAP_PORT_INDEX] = "vtap_port_index",
-    [VTAP_MAP_PORTS] = "vtap_ports",         [VTAP_MAP_PLANS] = "vtap_plans",
-    [VTAP_MAP_SESSIONS] = "vtap_sessions",   [VTAP_MAP_DELIVERIES] = "vtap_deliveries",
-    [VTAP_MAP_STAGES] = "vtap_stages",       [VTAP_MAP_BUCKETS] = "vtap_buckets",
-    [VTAP_MAP_COUNTERS] = "vtap_counters",   [VTAP_MAP_PORT_COUNTERS] = "vtap_port_counters",
-    [VTAP_MAP_GUARDS] = "vtap_guards",       [VTAP_MAP_SLOT_NAMES] = "vtap_slot_names",
-    [VTAP_MAP_FRAGMENTS] = "vtap_fragments", [VTAP_MAP_FENCE] = "vtap_fence",
+    [VTAP_MAP_GLOBALS] = "vtap_globals",
+    [VTAP_MAP_PORT_INDEX] = "vtap_port_index",
+    [VTAP_MAP_PORTS] = "vtap_ports",
+    [VTAP_MAP_PLANS] = "vtap_plans",
+    [VTAP_MAP_SESSIONS] = "vtap_sessions",
+    [VTAP_MAP_DELIVERIES] = "vtap_deliveries",
+    [VTAP_MAP_BUCKETS] = "vtap_buckets",
+    [VTAP_MAP_COUNTERS] = "vtap_counters",
+    [VTAP_MAP_PORT_COUNTERS] = "vtap_port_counters",
+    [VTAP_MAP_GUARDS] = "vtap_guards",
+    [VTAP_MAP_SLOT_NAMES] = "vtap_slot_names",
+    [VTAP_MAP_FRAGMENTS] = "vtap_fragments",
+    [VTAP_MAP_FENCE] = "vtap_fence",
     [VTAP_MAP_SCRATCH] = "vtap_scratch",
 };
 
 static const char *const program_names[VTAP_PROGRAM_MAX] = {
     [VTAP_PROGRAM_IN] = "vtap_in",
     [VTAP_PROGRAM_OUT] = "vtap_out",
-    [VTAP_PROGRAM_STAGE_IN] = "vtap_stage_in",
-    [VTAP_PROGRAM_STAGE_OUT] = "vtap_stage_out",
+    [VTAP_PROGRAM_STAGE] = "vtap_stage",
 };
 
 int vtap_dataplane_path(const char *pin_dir, const char *dir, const char *name, char ret_path[PATH_MAX])

@@ -19,8 +19,7 @@ enum vtap_hook_kind { VTAP_HOOK_AUTO, VTAP_HOOK_TCX, VTAP_HOOK_CLSACT };
 enum vtap_program {
 	VTAP_PROGRAM_IN, /* a source's ingress */
 	VTAP_PROGRAM_OUT, /* a source's egress, an uplink's egress */
-	VTAP_PROGRAM_STAGE_IN, /* near end's egress */
-	VTAP_PROGRAM_STAGE_OUT, /* far end's ingress */
+	VTAP_PROGRAM_STAGE, /* egress of the segmenting stage's port */
 	VTAP_PROGRAM_MAX
 };
 
@@ -60,8 +59,6 @@ int vtap_dataplane_delivery_read(struct vtap_dataplane *d, uint32_t index, struc
 int vtap_dataplane_delivery_write(struct vtap_dataplane *d, uint32_t index, const struct vtap_delivery *delivery);
 int vtap_dataplane_session_read(struct vtap_dataplane *d, uint32_t slot, uint32_t *ret_delivery_index);
 int vtap_dataplane_session_write(struct vtap_dataplane *d, uint32_t slot, uint32_t delivery_index);
-/* The pair for CPUs whose number modulo VTAP_ABI_STAGES is index. */
-int vtap_dataplane_stage_write(struct vtap_dataplane *d, uint32_t index, uint32_t near_ifindex);
 int vtap_dataplane_slot_name_read(struct vtap_dataplane *d, uint32_t slot, struct vtap_slot_name *ret_name);
 int vtap_dataplane_slot_name_write(struct vtap_dataplane *d, uint32_t slot, const struct vtap_slot_name *name);
 

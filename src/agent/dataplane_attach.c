@@ -292,8 +292,7 @@ int vtap_dataplane_attach(struct vtap_dataplane *d, uint32_t ifindex, enum vtap_
 int vtap_dataplane_switch(struct vtap_dataplane *d)
 {
 	/* Who finishes copies goes ahead of who makes them. */
-	static const enum vtap_program order[] = {VTAP_PROGRAM_STAGE_OUT, VTAP_PROGRAM_STAGE_IN, VTAP_PROGRAM_OUT,
-						  VTAP_PROGRAM_IN};
+	static const enum vtap_program order[] = {VTAP_PROGRAM_STAGE, VTAP_PROGRAM_OUT, VTAP_PROGRAM_IN};
 	int first = 0;
 
 	for (size_t n = 0; n < VTAP_ARRAY_SIZE(order); n++) {

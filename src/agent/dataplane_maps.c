@@ -57,11 +57,6 @@ int vtap_dataplane_session_write(struct vtap_dataplane *d, uint32_t slot, uint32
 	return element_write(d, VTAP_MAP_SESSIONS, slot, &delivery_index);
 }
 
-int vtap_dataplane_stage_write(struct vtap_dataplane *d, uint32_t index, uint32_t near_ifindex)
-{
-	return element_write(d, VTAP_MAP_STAGES, index, &near_ifindex);
-}
-
 int vtap_dataplane_slot_name_read(struct vtap_dataplane *d, uint32_t slot, struct vtap_slot_name *ret_name)
 {
 	return element_read(d, VTAP_MAP_SLOT_NAMES, slot, ret_name);

@@ -98,12 +98,13 @@ static void header_write(const struct vtap_session *s, const struct vtap_nexthop
 		d->flags |= VTAP_DELIVERY_IPV6;
 }
 
-void vtap_delivery_make(const struct vtap_session *s, const struct vtap_nexthop *h, bool stage_all,
-			struct vtap_delivery *ret_delivery)
+void vtap_delivery_make(const struct vtap_session *s, const struct vtap_nexthop *h, uint32_t stage_ifindex,
+			bool stage_all, struct vtap_delivery *ret_delivery)
 {
 	uint32_t overhead_bytes = vtap_delivery_overhead_bytes(s->target->address.family);
 	struct vtap_delivery d = {
 	    .uplink_ifindex = h->ifindex,
+	    .stage_ifindex = stage_ifindex,
 	    .packet_length = s->packet_length,
 	    .room_bytes = h->mtu > overhead_bytes ? h->mtu - overhead_bytes : 0,
 	    .sample_packets = s->sample_packets,

@@ -14,8 +14,8 @@
 #define VTAP_DELIVERY_IPV6_BYTES 70U
 
 /* stage_all: every copy goes through the segmenting stage, because something sits ahead of us on the uplink. */
-void vtap_delivery_make(const struct vtap_session *session, const struct vtap_nexthop *nexthop, bool stage_all,
-			struct vtap_delivery *ret_delivery);
+void vtap_delivery_make(const struct vtap_session *session, const struct vtap_nexthop *nexthop, uint32_t stage_ifindex,
+			bool stage_all, struct vtap_delivery *ret_delivery);
 
 /* Bytes that the outer headers add to an inner frame, from the outer IP header on. */
 uint32_t vtap_delivery_overhead_bytes(uint8_t family);

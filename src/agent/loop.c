@@ -104,7 +104,6 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 	struct vtap_agent *a = userdata;
 
 	vtap_stats_tick(a, now_usec(a) * 1000);
-	vtap_stage_watch(a);
 	if (a->ticks++ % SOLICIT_TICKS == 0)
 		solicit(a);
 	apply(a);
@@ -308,7 +307,7 @@ static void unpinned_remove(struct vtap_agent *a)
 	while (vtap_dataplane_attachment(a->dataplane, 0, &at) >= 0 &&
 	       vtap_dataplane_detach(a->dataplane, at.ifindex, at.hook) >= 0)
 		;
-	(void)vtap_stage_remove_all(a->net);
+	(void)vtap_stage_remove(a->net);
 }
 
 int vtap_loop_run(const struct vtap_agent_options *options, struct vtap_error *reterr)

@@ -171,7 +171,7 @@ static int detach(const struct arguments *arguments)
 	removed = vtap_dataplane_remove(arguments->agent.pin_dir);
 	r = vtap_net_new(NULL, NULL, &net);
 	if (r >= 0)
-		r = vtap_stage_remove_all(net);
+		r = vtap_stage_remove(net);
 	if (removed < 0)
 		r = removed;
 	if (r < 0) {

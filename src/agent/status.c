@@ -308,10 +308,8 @@ static json_t *devices_json(struct vtap_agent *a)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < VTAP_STAGES_MAX; i++) {
-		device_append(a, list, a->stages[i].near_ifindex, "stage");
-		device_append(a, list, a->stages[i].far_ifindex, "stage");
-	}
+	device_append(a, list, a->near_ifindex, "stage");
+	device_append(a, list, a->far_ifindex, "stage");
 	for (size_t i = 0; i < a->config->target_count; i++) {
 		bool known = false;
 

@@ -10,6 +10,7 @@
 #include "kernel.bpf.h"
 #include "limit.bpf.h"
 #include "parse.bpf.h"
+#include "stage.bpf.h"
 #include "stats.bpf.h"
 
 /* Random per load: together with the mark it tells a copy of ours from a production packet that wears the same mark. */
@@ -85,13 +86,14 @@ static __always_inline int vtap_clone_needs_stage(struct __sk_buff *skb, const s
 }
 
 /* Clones to ifindex with the copy's papers on, and gives the original its own back. */
-static __always_inline long vtap_clone_send(struct __sk_buff *skb, __u32 ifindex, __u32 session, __u32 hash)
+static __always_inline long vtap_clone_send(struct __sk_buff *skb, __u32 ifindex, __u32 new_mark, __u32 session,
+					    __u32 hash)
 {
 	__u32 mark = skb->mark, cb0 = skb->cb[VTAP_CB_SECRET], cb1 = skb->cb[VTAP_CB_SESSION],
 	      cb2 = skb->cb[VTAP_CB_HASH];
 	long r;
 
-	skb->mark = VTAP_MARK;
+	skb->mark = new_mark;
 	skb->cb[VTAP_CB_SECRET] = vtap_secret;
 	skb->cb[VTAP_CB_SESSION] = session;
 	skb->cb[VTAP_CB_HASH] = hash;
@@ -111,23 +113,15 @@ static __always_inline struct vtap_delivery *vtap_clone_delivery(__u32 slot)
 }
 
 /*
- * To this CPU's own pair, so that what segments a copy is the CPU that made it: a sender is slowed down rather than copies
- * lost. The copy is booked as staged, and booked again by the finishing program when it comes out.
+ * To the stage, which segments the copy, completes its checksum and finishes each wire packet before bpf_clone_redirect()
+ * returns. The copy is booked as staged, and booked again by the finishing program.
  */
-static __always_inline void vtap_clone_stage(const struct vtap_source *s, __u32 slot, struct vtap_counters *c)
+static __always_inline void vtap_clone_stage(const struct vtap_source *s, const struct vtap_delivery *d, __u32 slot,
+					     struct vtap_counters *c)
 {
-	__u32 cpu = bpf_get_smp_processor_id() % VTAP_ABI_STAGES, *ifindex;
-	long r = -EINVAL;
+	long r = vtap_clone_send(s->skb, d->stage_ifindex, vtap_stage_mark(slot, s->direction, s->packet->hash), 0, 0);
 
-	ifindex = bpf_map_lookup_elem(&vtap_stages, &cpu);
-	if (ifindex)
-		r = vtap_clone_send(s->skb, *ifindex, slot | s->direction << 16, s->packet->hash);
-	if (r < 0)
-		vtap_stats_add(c, vtap_stats_reason(r), s->packets);
-	else if (r > 0)
-		vtap_stats_add(c, VTAP_LOST_STAGE_QUEUE, s->packets);
-	else
-		vtap_stats_add(c, VTAP_STAGED, s->packets);
+	vtap_stats_add(c, r < 0 ? vtap_stats_reason(r) : VTAP_STAGED, s->packets);
 }
 
 /*
@@ -145,7 +139,7 @@ static __always_inline void vtap_clone_fast(const struct vtap_source *s, struct 
 	if (!finished)
 		return;
 	finished->lost = VTAP_COUNTER_MAX;
-	r = vtap_clone_send(s->skb, d->uplink_ifindex, slot | s->direction << 16, s->packet->hash);
+	r = vtap_clone_send(s->skb, d->uplink_ifindex, VTAP_MARK, slot | s->direction << 16, s->packet->hash);
 	if (finished->lost == VTAP_COUNTER_MAX) {
 		finished->lost = r ? 0 : VTAP_LOST_CHANGED;
 		if (!r)
@@ -190,7 +184,7 @@ static __always_inline void vtap_clone_session(const struct vtap_source *s, __u3
 		return;
 	}
 	if (vtap_clone_needs_stage(s->skb, d, s))
-		vtap_clone_stage(s, slot, c);
+		vtap_clone_stage(s, d, slot, c);
 	else
 		vtap_clone_fast(s, d, slot, c);
 }

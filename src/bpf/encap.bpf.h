@@ -29,13 +29,6 @@ struct vtap_tag {
 	__be16 type, tci;
 };
 
-/* A copy on its way: what its clone carries from the source program to the finishing one in cb[]. */
-struct vtap_copy {
-	__u32 slot;
-	__u32 direction;
-	__u32 hash;
-};
-
 struct vtap_tags {
 	struct vtap_tag tags[VTAP_TAGS_MAX];
 	__u32 count;

@@ -53,14 +53,6 @@ struct {
 	__type(value, struct vtap_delivery);
 } vtap_deliveries SEC(".maps");
 
-/* CPU number modulo VTAP_ABI_STAGES -> ifindex of the near end of that CPU's segmenting pair. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, VTAP_ABI_STAGES);
-	__type(key, __u32);
-	__type(value, __u32);
-} vtap_stages SEC(".maps");
-
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, VTAP_ABI_SESSIONS);

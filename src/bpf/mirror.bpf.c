@@ -4,8 +4,7 @@
  *
  *   vtap_in, vtap_out      at a source's ingress and egress: parse, classify, limit, clone. vtap_out also sits first at each
  *                          uplink's egress, where it finishes the clones that come the fast way.
- *   vtap_stage_in          at the near end's egress of the segmenting pair: disguises a clone for the way through it.
- *   vtap_stage_out         at the far end's ingress: finishes each wire packet and sends it to the uplink.
+ *   vtap_stage             at the egress of the segmenting stage's port: finishes each wire packet and sends it to the uplink.
  *
  * A production packet always goes on to the next program: every exit of vtap_in and vtap_out that concerns one is VTAP_NEXT.
  */
@@ -128,17 +127,7 @@ SEC("tc") int vtap_out(struct __sk_buff *skb)
 	return vtap_is_copy(skb) ? vtap_finish_fast(skb) : vtap_source_egress(skb);
 }
 
-SEC("tc") int vtap_stage_in(struct __sk_buff *skb)
-{
-	struct vtap_copy copy;
-
-	if (!vtap_is_copy(skb))
-		return TC_ACT_SHOT;
-	vtap_copy_papers(skb, &copy);
-	return vtap_stage_disguise(skb, &copy) ? TC_ACT_SHOT : VTAP_NEXT;
-}
-
-SEC("tc") int vtap_stage_out(struct __sk_buff *skb)
+SEC("tc") int vtap_stage(struct __sk_buff *skb)
 {
 	struct vtap_finished finished = {};
 	const struct vtap_delivery *d;
@@ -146,9 +135,9 @@ SEC("tc") int vtap_stage_out(struct __sk_buff *skb)
 	struct vtap_copy copy;
 	long r = 0;
 
-	if (skb->protocol != bpf_htons(VTAP_STAGE_ETHERTYPE))
+	if (!vtap_stage_papers(skb->mark, &copy))
 		return TC_ACT_SHOT;
-	vtap_stage_papers(skb, &copy);
+	skb->mark = VTAP_MARK;
 	d = vtap_clone_delivery(copy.slot);
 	c = vtap_stats_of(copy.slot, copy.direction);
 	if (!c)
@@ -158,10 +147,7 @@ SEC("tc") int vtap_stage_out(struct __sk_buff *skb)
 		vtap_stats_add(c, d ? d->lost : VTAP_LOST_CHANGED, 1);
 		return TC_ACT_SHOT;
 	}
-	if (vtap_stage_undisguise(skb))
-		finished.lost = VTAP_LOST_ERROR;
-	else
-		vtap_encap_finish(skb, d, copy.hash, &finished);
+	vtap_encap_finish(skb, d, copy.hash, &finished);
 	if (!finished.lost)
 		r = bpf_clone_redirect(skb, d->uplink_ifindex, 0);
 	vtap_stats_sent(c, r, &finished, 1);

@@ -21,15 +21,11 @@
 #define VTAP_ABI_GUARDS 4096 /* tunnel endpoints whose traffic is never mirrored */
 #define VTAP_ABI_GUARD_PORTS 8 /* distinct UDP ports among them */
 #define VTAP_ABI_FRAGMENTS 4096
-#define VTAP_ABI_STAGES 64 /* segmenting pairs, by CPU number modulo this */
 #define VTAP_ABI_HEADER_BYTES 72 /* outer Ethernet, IPv4 or IPv6, UDP, VXLAN: 50 or 70 */
 #define VTAP_ABI_NAME_BYTES 64
 
 /* Mark of every copy on its way through this host: "vtap". Frames that carry it are never mirrored again. */
 #define VTAP_MARK 0x76746170U
-/* Ethertype that a copy wears inside the segmenting stage, so that the receive path leaves it alone (IEEE local use). */
-#define VTAP_STAGE_ETHERTYPE 0x88b5
-
 enum vtap_hook { VTAP_HOOK_INGRESS, VTAP_HOOK_EGRESS, VTAP_HOOK_MAX };
 
 /* What the parser found. Addresses are network-order bytes; IPv4 sits in the last four, the others are 0. */
@@ -119,11 +115,11 @@ _Static_assert(sizeof(struct vtap_port) == 16, "shared with mirror.bpf.c");
 /* How a session's copies leave. Immutable once published; delivery 0 means that the slot is not in use. */
 struct vtap_delivery {
 	__u32 uplink_ifindex;
+	__u32 stage_ifindex; /* the bridge of the segmenting stage */
 	__u32 packet_length; /* bytes from the inner Ethernet header; 0 = whole */
 	__u32 room_bytes; /* largest inner frame, VLAN tags included, that fits the path MTU */
 	__u32 sample_packets; /* 1 in N; 1 = all */
 	__u32 sample_flows; /* 1 in N; 1 = all */
-	__u32 pad;
 	__u64 packet_interval_ns_q8; /* time between two packets at the limit, 1/256 ns; 0 = no limit */
 	__u64 bit_interval_ns_q16; /* time of one bit at the limit, 1/65536 ns; 0 = no limit */
 	__u64 burst_ns; /* depth of both buckets, in time */

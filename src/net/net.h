@@ -86,18 +86,17 @@ int vtap_net_neighbour_solicit(struct vtap_net *n, uint32_t ifindex, const struc
 			       const struct vtap_addr *source);
 
 /*
- * The segmenting stage: a veth pair near/far, both up, own MACs, no IPv6 addresses (addrgenmode none, disable_ipv6 where
- * /proc/sys is writable), arp off, MTU 65521. near: every checksum and segmentation offload off and gso_max_segs 1, one
- * queue, a byte-limited fifo of queue_bytes at its root. far: GRO on, so that the pair uses its own ring and NAPI and
- * never the per-CPU backlog that production packets need. An existing pair is put right and keeps its indexes; one that
- * was torn apart is made anew. -EEXIST if one of the names belongs to a device that this function did not make.
- * Segments that a full ring sends back stand in the fifo with the length of their whole super-packet, each: one of 64
- * segments and 77 KB fills 5 MB of it. queue_bytes must leave room for that, or the next copy is dropped (and counted).
+ * The segmenting stage: a bridge (near) without spanning tree and multicast snooping, whose one port (far) is an end of a veth
+ * pair that leads nowhere (end). All up, own MACs, no IPv6 addresses (addrgenmode none, disable_ipv6 where /proc/sys is
+ * writable), arp off, MTU 65521. near has every checksum and segmentation offload off, no scatter-gather and gso_max_segs 1,
+ * so that far's egress sees one finished wire packet at a time, in the context of whoever sent the super-packet to near. A
+ * stage of ours is put right and keeps its indexes; one that was torn apart is made anew. -EEXIST if one of the names belongs
+ * to a device that this function did not make.
  */
-int vtap_net_stage_ensure(struct vtap_net *n, const char *near, const char *far, uint32_t queue_bytes,
+int vtap_net_stage_ensure(struct vtap_net *n, const char *near, const char *far, const char *end,
 			  uint32_t *ret_near_ifindex, uint32_t *ret_far_ifindex);
 /* 0 also when there is none, or one that vtap_net_stage_ensure() did not make: that is left alone. */
-int vtap_net_stage_remove(struct vtap_net *n, const char *near);
+int vtap_net_stage_remove(struct vtap_net *n, const char *near, const char *far);
 
 /* Drops of a device as it counts them itself (IFLA_STATS64 and the root qdisc). */
 struct vtap_link_drops {

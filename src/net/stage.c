@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_link.h>
-#include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <net/if.h>
@@ -18,13 +17,6 @@
  */
 #define STAGE_GROUP 0x76746170U
 #define STAGE_MTU 65521
-/*
- * One queue only. A veth whose ring runs by GRO alone does not know which queue of its peer a ring belongs to and always
- * wakes the first (drivers/net/veth.c registers the number with XDP only): any other queue that once ran full would stay
- * stopped for good.
- */
-#define STAGE_QUEUES 1U
-
 /*
  * What leaves near must be what goes over a wire: one packet each, its checksum whole, and a VLAN tag still in metadata, as
  * it would be for a real device. Without scatter-gather the kernel copies a segment's bytes and sums them up in one go;
@@ -46,36 +38,26 @@ static const struct vtap_net_offload near_offloads[] = {
     {"tx-fcoe*", false},
     {"tx-macsec*", false},
 };
-/* GRO gives far a ring and a NAPI of its own; the two kinds that would join UDP packets again stay off. */
-static const struct vtap_net_offload far_offloads[] = {
-    {"rx-gro", true},
-    {"rx-gro-list", false},
-    {"rx-udp-gro-forwarding", false},
-};
-
 struct end {
 	bool exists;
 	bool ours;
 	uint32_t ifindex;
-	uint32_t peer_ifindex; /* 0 = not in this namespace */
+	uint32_t master_ifindex; /* 0 = no port of a bridge */
 };
 
 static int end_parse(const struct nlmsghdr *h, void *userdata)
 {
-	struct nlattr *tb[IFLA_MAX + 1], *info[IFLA_INFO_MAX + 1] = {};
+	struct nlattr *tb[IFLA_MAX + 1];
 	const struct ifinfomsg *i = nlmsg_data(h);
 	struct end *e = userdata;
 
-	if (nlmsg_parse((struct nlmsghdr *)h, sizeof(*i), tb, IFLA_MAX, NULL) < 0 ||
-	    (tb[IFLA_LINKINFO] && nla_parse_nested(info, IFLA_INFO_MAX, tb[IFLA_LINKINFO], NULL) < 0))
+	if (nlmsg_parse((struct nlmsghdr *)h, sizeof(*i), tb, IFLA_MAX, NULL) < 0)
 		return -EBADMSG;
 	*e = (struct end){
 	    .exists = true,
 	    .ifindex = (uint32_t)i->ifi_index,
-	    .ours = info[IFLA_INFO_KIND] && nla_strcmp(info[IFLA_INFO_KIND], "veth") == 0 && tb[IFLA_GROUP] &&
-		    nla_get_u32(tb[IFLA_GROUP]) == STAGE_GROUP,
-	    /* A peer in another namespace is named by its index there. */
-	    .peer_ifindex = tb[IFLA_LINK] && !tb[IFLA_LINK_NETNSID] ? nla_get_u32(tb[IFLA_LINK]) : 0,
+	    .ours = tb[IFLA_GROUP] && nla_get_u32(tb[IFLA_GROUP]) == STAGE_GROUP,
+	    .master_ifindex = tb[IFLA_MASTER] ? nla_get_u32(tb[IFLA_MASTER]) : 0,
 	};
 	return 0;
 }
@@ -114,27 +96,47 @@ static int end_delete(struct vtap_net *n, uint32_t ifindex)
 static int end_describe(struct nl_msg *m, const char *name)
 {
 	if (nla_put_string(m, IFLA_IFNAME, name) < 0 || nla_put_u32(m, IFLA_GROUP, STAGE_GROUP) < 0 ||
-	    nla_put_u32(m, IFLA_MTU, STAGE_MTU) < 0 || nla_put_u32(m, IFLA_NUM_TX_QUEUES, STAGE_QUEUES) < 0 ||
-	    nla_put_u32(m, IFLA_NUM_RX_QUEUES, STAGE_QUEUES) < 0)
+	    nla_put_u32(m, IFLA_MTU, STAGE_MTU) < 0)
 		return -ENOMEM;
 	return 0;
 }
 
-static int pair_create(struct vtap_net *n, const char *near, const char *far)
+/* No spanning tree, no multicast snooping: it only ever hands on what it is given, to its one port. */
+static int bridge_create(struct vtap_net *n, const char *near)
+{
+	const struct ifinfomsg header = {.ifi_family = AF_UNSPEC};
+	_cleanup_message_ struct nl_msg *m = NULL;
+	struct nlattr *info, *data;
+
+	m = vtap_net_message_new(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &header, sizeof(header));
+	if (!m || nla_put_string(m, IFLA_IFNAME, near) < 0 || nla_put_u32(m, IFLA_GROUP, STAGE_GROUP) < 0)
+		return -ENOMEM;
+	info = nla_nest_start(m, IFLA_LINKINFO);
+	if (!info || nla_put_string(m, IFLA_INFO_KIND, "bridge") < 0)
+		return -ENOMEM;
+	data = nla_nest_start(m, IFLA_INFO_DATA);
+	if (!data || nla_put_u32(m, IFLA_BR_STP_STATE, 0) < 0 || nla_put_u8(m, IFLA_BR_MCAST_SNOOPING, 0) < 0)
+		return -ENOMEM;
+	(void)nla_nest_end(m, data);
+	(void)nla_nest_end(m, info);
+	return vtap_net_request(n, n->route_fd, m, NULL, NULL);
+}
+
+static int pair_create(struct vtap_net *n, const char *far, const char *end)
 {
 	const struct ifinfomsg header = {.ifi_family = AF_UNSPEC};
 	_cleanup_message_ struct nl_msg *m = NULL;
 	struct nlattr *info, *data, *peer;
 
 	m = vtap_net_message_new(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &header, sizeof(header));
-	if (!m || end_describe(m, near) < 0)
+	if (!m || end_describe(m, far) < 0)
 		return -ENOMEM;
 	info = nla_nest_start(m, IFLA_LINKINFO);
 	if (!info || nla_put_string(m, IFLA_INFO_KIND, "veth") < 0)
 		return -ENOMEM;
 	data = nla_nest_start(m, IFLA_INFO_DATA);
 	peer = data ? nla_nest_start(m, VETH_INFO_PEER) : NULL;
-	if (!peer || nlmsg_append(m, (void *)&header, sizeof(header), NLMSG_ALIGNTO) < 0 || end_describe(m, far) < 0)
+	if (!peer || nlmsg_append(m, (void *)&header, sizeof(header), NLMSG_ALIGNTO) < 0 || end_describe(m, end) < 0)
 		return -ENOMEM;
 	(void)nla_nest_end(m, peer);
 	(void)nla_nest_end(m, data);
@@ -142,39 +144,56 @@ static int pair_create(struct vtap_net *n, const char *near, const char *far)
 	return vtap_net_request(n, n->route_fd, m, NULL, NULL);
 }
 
-/* Leaves near and far as a pair of ours, by whatever deleting and creating that takes. */
-static int pair_ensure(struct vtap_net *n, const char *near, const char *far, struct end *ret_near, struct end *ret_far)
+static int master_set(struct vtap_net *n, uint32_t ifindex, uint32_t master_ifindex)
 {
-	struct end a, b;
-	int r;
+	const struct ifinfomsg header = {.ifi_family = AF_UNSPEC, .ifi_index = (int)ifindex};
+	_cleanup_message_ struct nl_msg *m = NULL;
 
-	r = end_get(n, near, &a);
-	if (r < 0)
-		return r;
-	r = end_get(n, far, &b);
-	if (r < 0)
-		return r;
-	if ((a.exists && !a.ours) || (b.exists && !b.ours))
-		return -EEXIST;
-	if (!a.exists || !b.exists || a.peer_ifindex != b.ifindex) {
-		/* Deleting one end of a pair deletes the other, wherever it was moved or whatever it is called now. */
-		r = a.exists ? end_delete(n, a.ifindex) : 0;
-		if (r == 0 && b.exists)
-			r = end_delete(n, b.ifindex);
-		if (r == 0)
-			r = pair_create(n, near, far);
-		if (r == 0)
-			r = end_get(n, near, &a);
-		if (r == 0)
-			r = end_get(n, far, &b);
+	m = vtap_net_message_new(RTM_SETLINK, 0, &header, sizeof(header));
+	if (!m || nla_put_u32(m, IFLA_MASTER, master_ifindex) < 0)
+		return -ENOMEM;
+	return vtap_net_request(n, n->route_fd, m, NULL, NULL);
+}
+
+/* The three devices of one stage, in the order of vtap_net_stage_ensure()'s names. */
+enum { NEAR, FAR, END, DEVICES };
+
+static int devices_get(struct vtap_net *n, const char *const names[DEVICES], struct end ret_devices[DEVICES])
+{
+	for (int i = 0; i < DEVICES; i++) {
+		int r = end_get(n, names[i], &ret_devices[i]);
+
 		if (r < 0)
 			return r;
-		if (!a.exists || !b.exists)
-			return -ENODEV;
+		if (ret_devices[i].exists && !ret_devices[i].ours)
+			return -EEXIST;
 	}
-	*ret_near = a;
-	*ret_far = b;
 	return 0;
+}
+
+/* Leaves the devices as a stage of ours, by whatever deleting and creating that takes. */
+static int devices_ensure(struct vtap_net *n, const char *const names[DEVICES], struct end devices[DEVICES])
+{
+	int r;
+
+	r = devices_get(n, names, devices);
+	if (r < 0)
+		return r;
+	if (devices[NEAR].exists && devices[FAR].exists && devices[END].exists &&
+	    devices[FAR].master_ifindex == devices[NEAR].ifindex)
+		return 0;
+	/* Deleting one end of a veth pair deletes the other, wherever it was moved or whatever it is called now. */
+	for (int i = 0; r == 0 && i < DEVICES; i++)
+		r = devices[i].exists ? end_delete(n, devices[i].ifindex) : 0;
+	if (r == 0)
+		r = bridge_create(n, names[NEAR]);
+	if (r == 0)
+		r = pair_create(n, names[FAR], names[END]);
+	if (r == 0)
+		r = devices_get(n, names, devices);
+	if (r == 0)
+		r = master_set(n, devices[FAR].ifindex, devices[NEAR].ifindex);
+	return r;
 }
 
 /* Devices that have no IPv6 at all answer -EAFNOSUPPORT, which is as good. */
@@ -224,59 +243,45 @@ static int end_set(struct vtap_net *n, uint32_t ifindex, bool up, uint32_t gso_m
 	return vtap_net_request(n, n->route_fd, m, NULL, NULL);
 }
 
-static int fifo_set(struct vtap_net *n, uint32_t ifindex, uint32_t limit_bytes)
-{
-	const struct tcmsg header = {.tcm_family = AF_UNSPEC, .tcm_ifindex = (int)ifindex, .tcm_parent = TC_H_ROOT};
-	const struct tc_fifo_qopt options = {.limit = limit_bytes};
-	_cleanup_message_ struct nl_msg *m = NULL;
-
-	m = vtap_net_message_new(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, &header, sizeof(header));
-	if (!m || nla_put_string(m, TCA_KIND, "bfifo") < 0 || nla_put(m, TCA_OPTIONS, sizeof(options), &options) < 0)
-		return -ENOMEM;
-	return vtap_net_request(n, n->route_fd, m, NULL, NULL);
-}
-
-int vtap_net_stage_ensure(struct vtap_net *n, const char *near, const char *far, uint32_t queue_bytes,
+int vtap_net_stage_ensure(struct vtap_net *n, const char *near, const char *far, const char *end,
 			  uint32_t *ret_near_ifindex, uint32_t *ret_far_ifindex)
 {
-	struct end a, b;
+	const char *const names[DEVICES] = {near, far, end};
+	struct end devices[DEVICES];
 	int r;
 
-	if (strlen(near) >= IFNAMSIZ || strlen(far) >= IFNAMSIZ)
-		return -EINVAL;
-	r = pair_ensure(n, near, far, &a, &b);
-	if (r < 0)
-		return r;
-
+	for (int i = 0; i < DEVICES; i++) {
+		if (strlen(names[i]) >= IFNAMSIZ)
+			return -EINVAL;
+	}
+	r = devices_ensure(n, names, devices);
 	/* Everything before the devices are up, so that the first packet already finds it so. */
-	r = end_set_no_ipv6(n, a.ifindex, near);
-	if (r == 0)
-		r = end_set_no_ipv6(n, b.ifindex, far);
+	for (int i = 0; r == 0 && i < DEVICES; i++)
+		r = end_set_no_ipv6(n, devices[i].ifindex, names[i]);
 	if (r == 0)
 		r = vtap_net_offload_set(n, near, near_offloads, VTAP_ARRAY_SIZE(near_offloads));
-	if (r == 0)
-		r = vtap_net_offload_set(n, far, far_offloads, VTAP_ARRAY_SIZE(far_offloads));
-	if (r == 0)
-		r = fifo_set(n, a.ifindex, VTAP_MAX(queue_bytes, 1U));
 	/* A super-packet counts more than one segment and so is cut, even if somebody turns an offload on again. */
-	if (r == 0)
-		r = end_set(n, a.ifindex, true, 1);
-	if (r == 0)
-		r = end_set(n, b.ifindex, true, 0);
+	for (int i = DEVICES; r == 0 && i-- > 0;)
+		r = end_set(n, devices[i].ifindex, true, i == NEAR ? 1 : 0);
 	if (r < 0)
 		return r;
-	*ret_near_ifindex = a.ifindex;
-	*ret_far_ifindex = b.ifindex;
+	*ret_near_ifindex = devices[NEAR].ifindex;
+	*ret_far_ifindex = devices[FAR].ifindex;
 	return 0;
 }
 
-int vtap_net_stage_remove(struct vtap_net *n, const char *near)
+int vtap_net_stage_remove(struct vtap_net *n, const char *near, const char *far)
 {
-	struct end e;
-	int r;
+	const char *const names[] = {far, near};
 
-	r = end_get(n, near, &e);
-	if (r < 0)
-		return r;
-	return e.ours ? end_delete(n, e.ifindex) : 0;
+	for (size_t i = 0; i < VTAP_ARRAY_SIZE(names); i++) {
+		struct end e;
+		int r = end_get(n, names[i], &e);
+
+		if (r == 0 && e.ours)
+			r = end_delete(n, e.ifindex);
+		if (r < 0)
+			return r;
+	}
+	return 0;
 }
