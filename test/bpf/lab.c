@@ -19,7 +19,6 @@
 #include "agent/delivery.h"
 
 #define LAST_ETHERTYPE 0x88b6 /* of the frame that follows all copies out of the uplink */
-#define DEADLINE_MS 10000
 
 void lab_shell(const char *format, ...)
 {
@@ -67,8 +66,6 @@ static void dataplane_set_up(struct lab *l)
 		fail_msg("%s", e.text);
 	assert_int_equal(vtap_dataplane_port_write(l->dataplane, 0, &port), 0);
 	assert_int_equal(vtap_dataplane_port_index_write(l->dataplane, l->source, 0), 0);
-	for (uint32_t i = 0; i < VTAP_ABI_STAGES; i++)
-		assert_int_equal(vtap_dataplane_stage_write(l->dataplane, i, l->sink), 0);
 	assert_int_equal(vtap_dataplane_attach(l->dataplane, l->source, VTAP_HOOK_INGRESS, VTAP_PROGRAM_IN), 0);
 	assert_int_equal(vtap_dataplane_attach(l->dataplane, l->source, VTAP_HOOK_EGRESS, VTAP_PROGRAM_OUT), 0);
 	assert_int_equal(vtap_dataplane_attach(l->dataplane, l->uplink, VTAP_HOOK_EGRESS, VTAP_PROGRAM_OUT), 0);
@@ -168,7 +165,7 @@ void lab_delivery(const struct lab *l, uint8_t family, struct vtap_delivery *ret
 	assert_int_equal(vtap_addr_parse(family == AF_INET6 ? "2001:db8::1" : "192.0.2.1", &nexthop.source), 0);
 	assert_int_equal(vtap_mac_parse("02:00:00:00:00:aa", &nexthop.source_mac), 0);
 	assert_int_equal(vtap_mac_parse("02:00:00:00:00:bb", &nexthop.destination_mac), 0);
-	vtap_delivery_make(&session, &nexthop, false, ret_delivery);
+	vtap_delivery_make(&session, &nexthop, l->sink, false, ret_delivery);
 }
 
 void lab_deliver(struct lab *l, uint16_t slot, const struct vtap_delivery *delivery)
@@ -209,7 +206,7 @@ uint64_t lab_count(struct lab *l, uint16_t slot, enum vtap_direction direction, 
 void lab_wait_count(struct lab *l, uint16_t slot, enum vtap_direction direction, enum vtap_counter counter, uint64_t n)
 {
 	for (unsigned waited_ms = 0; lab_count(l, slot, direction, counter) < n; waited_ms++) {
-		assert_true(waited_ms < DEADLINE_MS);
+		assert_true(waited_ms < LAB_DEADLINE_MS);
 		(void)poll(NULL, 0, 1);
 	}
 }
@@ -242,7 +239,7 @@ static void receive(struct lab *l, struct frame *ret_frame)
 	struct pollfd p = {.fd = l->capture_fd, .events = POLLIN};
 	ssize_t n;
 
-	assert_int_equal(poll(&p, 1, DEADLINE_MS), 1);
+	assert_int_equal(poll(&p, 1, LAB_DEADLINE_MS), 1);
 	n = recv(l->capture_fd, ret_frame->bytes, sizeof(ret_frame->bytes), MSG_TRUNC);
 	assert_in_range(n, 14, sizeof(ret_frame->bytes));
 	ret_frame->size_bytes = (size_t)n;

@@ -19,6 +19,7 @@
 #include "model/config.h"
 
 #define LAB_MTU 1500
+#define LAB_DEADLINE_MS 10000
 #define LAB_SLOTS 128 /* slots that lab_reset() clears */
 
 struct lab {

@@ -6,7 +6,7 @@
 
 #include "lab.h"
 
-#define VERIFIED_MAX 100000U
+#define VERIFIED_MAX 250000U
 
 static uint32_t verified(struct lab *l, enum vtap_program program)
 {
