@@ -15,9 +15,7 @@ PROJECT = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
 PROGRAM = os.environ.get("VTAP_AGENT") or os.path.join(PROJECT, "build", "bin", "vtap-agent")
 
 
-def stage_ends(end):
-    """Names of the stage's devices on this machine, end being "near" or "far": one pair for each CPU, 16 at most."""
-    return {f"vtap-{end}{number}" for number in range(min(os.cpu_count(), 16))}
+STAGE_DEVICES = {"vtap-near", "vtap-far", "vtap-end"}  # bridge, its port, and the end that leads nowhere
 
 
 class Agent:
