@@ -73,11 +73,13 @@ class Routes(NexthopCase):
         other = self.second_uplink()
         self.host.route(FAR, via=COLLECTOR)
         self.agent(to(FAR))
-        for namespace, device, gateway, uplink in ((other, "uD", "172.31.1.2", "uB"), (self.collector, "uC", COLLECTOR, "uA")):
+        ways = [(other, "uD", "172.31.1.2"), (self.collector, "uC", COLLECTOR)] * 3
+        for namespace, device, gateway in ways:
             self.host.run(["ping", "-c1", "-W2", gateway])  # the neighbour is known: what is measured is the route
             seconds = self.seconds_until_copy(namespace, device, lambda: self.host.route(FAR, via=gateway))
-            print(f"# route to {uplink} followed after {seconds * 1000:.0f} ms")
-            self.assertLess(seconds, FOLLOW_S)
+            print(f"# route to {device} followed after {seconds * 1000:.0f} ms")
+            # Who only looked around once a second would be within the bar by luck, but not six times within half of it.
+            self.assertLess(seconds, FOLLOW_S / 2)
             self.expect_mirrored(namespace=namespace, device=device)
 
     def test_abandoned_uplink_is_left_alone(self):

@@ -94,9 +94,14 @@ class Reload(HostCase):
             self.send(3)
             capture.wait(3)
         self.assertEqual((numbers(capture, VNI), numbers(capture, 9)), ([], [0, 1, 2]))
-        # A session of that name that comes back begins at nought.
+        # A session of that name that comes back begins at nought, also when all the places of old are free again.
         agent.reload(config(session(), second))
         self.assertEqual((total(agent)["matched_packets"], total(agent, 1)["matched_packets"]), (0, 6))
+        agent.reload({**config(), "sessions": []})
+        wait_until(lambda: not any(programs or filters for filters, programs in self.attached().values()), 5,
+                   "nothing attached")
+        agent.reload(config(session(), second))
+        self.assertEqual((total(agent)["matched_packets"], total(agent, 1)["matched_packets"]), (0, 0))
 
     def test_disabled_session(self):
         agent = self.agent()
