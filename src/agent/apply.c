@@ -147,8 +147,7 @@ bool vtap_apply_uplink_crowded(struct vtap_agent *a, uint32_t ifindex)
 		return true;
 	if (!at.preference)
 		return vtap_dataplane_order(a->dataplane, &at, &order) < 0 || order.position != 1;
-	return vtap_net_clsact_first(a->net, ifindex, true, at.program_id, &preference) >= 0 &&
-	       preference < at.preference;
+	return vtap_net_clsact_first(a->net, ifindex, true, at.program_id, &preference) >= 0;
 }
 
 /* An uplink must be able to finish copies before any is sent there. */
@@ -187,7 +186,7 @@ static int delivery_publish(struct vtap_agent *a, const struct vtap_delivery *d,
 static int deliveries_apply(struct vtap_agent *a)
 {
 	uint32_t uplink = 0;
-	bool crowded = false;
+	bool crowded = false, completes = false;
 
 	for (size_t i = 0; i < a->config->session_count; i++) {
 		const struct vtap_session *s = &a->config->sessions[i];
@@ -204,8 +203,13 @@ static int deliveries_apply(struct vtap_agent *a)
 			uplink = h->ifindex;
 			uplink_apply(a, h);
 			crowded = vtap_apply_uplink_crowded(a, uplink);
+			if (vtap_net_completes_checksums(a->net, h->device, &completes) < 0)
+				completes = false;
 		}
 		vtap_delivery_make(s, h, a->near_ifindex, h->state == VTAP_NEXTHOP_READY && crowded, &d);
+		/* The kernel does for such an uplink what the stage is there for. */
+		if (h->state == VTAP_NEXTHOP_READY && completes)
+			d.flags &= (uint16_t)~VTAP_DELIVERY_COMPLETE;
 		r = delivery_publish(a, &d, &index);
 		if (r < 0)
 			return r;

@@ -274,9 +274,9 @@ static json_t *attachments_json(struct vtap_agent *a, json_t *warnings)
 		json_object_set_new(o, "device", json_string(link.name));
 		if (!at.preference)
 			first = json_integer_value(json_object_get(o, "position")) == 1;
-		else if (vtap_net_clsact_first(a->net, at.ifindex, at.hook == VTAP_HOOK_EGRESS, at.program_id,
-					       &preference) >= 0)
-			first = preference > at.preference;
+		else
+			first = vtap_net_clsact_first(a->net, at.ifindex, at.hook == VTAP_HOOK_EGRESS, at.program_id,
+						      &preference) < 0;
 		json_object_set_new(o, "first", json_boolean(first));
 		json_array_append_new(list, o);
 		if (first)

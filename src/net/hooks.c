@@ -76,6 +76,7 @@ int vtap_net_nft_egress(struct vtap_net *n, const char *device, bool *ret_hooked
 
 struct filter_lookup {
 	uint32_t program_id;
+	bool found;          /* ours: what the kernel lists later runs later */
 	uint32_t preference; /* 0 = none seen; the kernel gives out none below 1 */
 };
 
@@ -103,9 +104,8 @@ static int filter_take(const struct nlmsghdr *h, void *userdata)
 	/* Other chains are reached only from a filter of chain 0. */
 	if (tb[TCA_CHAIN] && nla_len(tb[TCA_CHAIN]) >= 4 && nla_get_u32(tb[TCA_CHAIN]) != 0)
 		return 0;
-	if (is_program(tb, l->program_id))
-		return 0;
-	if (l->preference == 0 || preference < l->preference)
+	l->found = l->found || is_program(tb, l->program_id);
+	if (!l->found && (l->preference == 0 || preference < l->preference))
 		l->preference = preference;
 	return 0;
 }

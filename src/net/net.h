@@ -98,6 +98,12 @@ int vtap_net_stage_ensure(struct vtap_net *n, const char *near, const char *far,
 /* 0 also when there is none, or one that vtap_net_stage_ensure() did not make: that is left alone. */
 int vtap_net_stage_remove(struct vtap_net *n, const char *near, const char *far);
 
+/*
+ * Whether the kernel itself completes every checksum before it hands a packet to that device, because the device offloads none
+ * (ethtool's tx-checksum-*).
+ */
+int vtap_net_completes_checksums(struct vtap_net *n, const char *device, bool *ret_completes);
+
 /* Drops of a device as it counts them itself (IFLA_STATS64 and the root qdisc). */
 struct vtap_link_drops {
 	uint64_t rx_dropped, tx_dropped, tx_errors, qdisc_dropped;
@@ -106,6 +112,9 @@ int vtap_net_link_drops(struct vtap_net *n, uint32_t ifindex, struct vtap_link_d
 
 /* Whether an nft netdev chain hooks this device's egress (sees frames before tcx and clsact do). False where nft is absent. */
 int vtap_net_nft_egress(struct vtap_net *n, const char *device, bool *ret_hooked);
-/* Lowest preference of a foreign clsact filter on that hook, or -ENOENT: for the order check. program_id = ours, skipped. */
+/*
+ * Preference of the first foreign clsact filter that runs before ours on that hook, which is program_id; -ENOENT: none does.
+ * Of BPF filters with one preference, the one that came last runs first.
+ */
 int vtap_net_clsact_first(struct vtap_net *n, uint32_t ifindex, bool egress, uint32_t program_id,
 			  uint32_t *ret_preference);

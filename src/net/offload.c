@@ -138,3 +138,20 @@ int vtap_net_offload_set(struct vtap_net *n, const char *device, const struct vt
 		return r;
 	return features_compare(names, after, rows, n_rows, NULL) ? 0 : -EOPNOTSUPP;
 }
+
+int vtap_net_completes_checksums(struct vtap_net *n, const char *device, bool *ret_completes)
+{
+	static const struct vtap_net_offload rows[] = {{"tx-checksum*", false}};
+	_cleanup_free_ struct ethtool_gfeatures *state = NULL;
+	_cleanup_free_ struct ethtool_gstrings *names = NULL;
+	int r;
+
+	r = feature_names_get(n, device, &names);
+	if (r < 0)
+		return r;
+	r = features_get(n, device, (names->len + 31) / 32, &state);
+	if (r < 0)
+		return r;
+	*ret_completes = features_compare(names, state, rows, VTAP_ARRAY_SIZE(rows), NULL);
+	return 0;
+}

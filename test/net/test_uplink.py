@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An uplink without checksum offload: the kernel completes what leaves by it, so no copy needs the stage for that."""
+
+import packet
+from capture import Capture
+from case import main
+from lab import wait_until
+from scene import Scene, SceneCase, session
+from test_gso import GSO, super4
+from traffic import segments
+
+
+class Uplink(SceneCase):
+    def frames_on_the_cable(self, scene, send, matched):
+        """The copies as they leave the uplink, in front of everything that could still complete them."""
+        before = scene.totals()
+        with Capture(scene.medium, "uM", keep=scene._is_copy, direction="in") as capture:
+            send()
+            added, _ = scene.settled(before, matched, 10)
+            capture.wait(matched)
+        self.assertFalse(any(frame.partial for frame in capture.frames))
+        return [copy.inner for copy in packet.copies(capture.frames)], added["s"]
+
+    def staged(self, scene):
+        """How many of one partial datagram and one super-packet go through the stage; every copy must be right."""
+        plain = scene.out(packet.ipv4(packet.udp(b"x" * 99, "10.0.0.1", "10.0.0.2", 5, 6), "10.0.0.1", "10.0.0.2", packet.UDP))
+        large = super4(scene.out, 10 * GSO)
+
+        def send():
+            scene.from_guest.send_partial(plain)
+            scene.from_guest.send_super(large, GSO)
+        inner, added = self.frames_on_the_cable(scene, send, 11)
+        self.assertEqual(inner, [plain, *segments(large, GSO)])
+        return added["staged"]
+
+    def test_checksums_are_left_to_it(self):
+        scene = Scene(self.lab)
+        scene.host.offload("uA", tx=False)
+        scene.start(session())
+        self.assertEqual(self.staged(scene), 0)
+        # The agent sees the change within a second, and from then on completes them itself.
+        scene.host.offload("uA", tx=True)
+        wait_until(lambda: self.staged_after_change(scene), 5, "copies through the stage")
+
+    def staged_after_change(self, scene):
+        before = scene.totals()
+        scene.from_guest.send_partial(scene.out(packet.ipv4(packet.udp(b"x", "10.0.0.1", "10.0.0.2", 5, 6), "10.0.0.1",
+                                                            "10.0.0.2", packet.UDP)))
+        added, _ = scene.settled(before, 1, 10)
+        return added["s"]["staged"]
+
+
+class UplinkByClsact(Uplink):
+    hook = "clsact"
+
+
+if __name__ == "__main__":
+    main()
