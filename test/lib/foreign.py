@@ -7,7 +7,7 @@ import platform
 import struct
 
 _BPF = {"x86_64": 321, "aarch64": 280}
-_PROG_LOAD, _PROG_QUERY, _LINK_CREATE = 5, 16, 28
+_PROG_LOAD, _OBJ_GET, _PROG_QUERY, _LINK_CREATE = 5, 7, 16, 28
 _SCHED_CLS = 3
 _TCX = {"ingress": 46, "egress": 47}
 _BEFORE = 8
@@ -30,6 +30,9 @@ class Program:
         code, licence = ctypes.create_string_buffer(instructions), ctypes.create_string_buffer(b"GPL")
         self.descriptor = _bpf(_PROG_LOAD, struct.pack("=IIQQIIQII16s", _SCHED_CLS, 2, ctypes.addressof(code),
                                                        ctypes.addressof(licence), 0, 0, 0, 0, 0, name.encode()))
+        self._keep(lab)
+
+    def _keep(self, lab):
         self._lab = lab
         lab.on_exit(lambda: os.close(self.descriptor))
         with open(f"/proc/self/fdinfo/{self.descriptor}") as source:
@@ -47,6 +50,15 @@ class Program:
                 os.close(opened.pop())
         self._lab.on_exit(remove)
         return remove
+
+
+class Pinned(Program):
+    """A program that was loaded by other means and pinned there."""
+
+    def __init__(self, lab, path):
+        name = ctypes.create_string_buffer(path.encode())
+        self.descriptor = _bpf(_OBJ_GET, struct.pack("=QIIII", ctypes.addressof(name), 0, 0, 0, 0))
+        self._keep(lab)
 
 
 def tcx_programs(namespace, device, hook):

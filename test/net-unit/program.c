@@ -35,8 +35,9 @@ uint32_t program_attach(uint32_t ifindex, bool egress, uint32_t preference)
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex,
 		    .attach_point = egress ? BPF_TC_EGRESS : BPF_TC_INGRESS);
 	_cleanup_close_ int fd = program_load();
-	LIBBPF_OPTS(bpf_tc_opts, options, .prog_fd = fd, .handle = 1, .priority = preference);
-	LIBBPF_OPTS(bpf_tc_opts, query, .handle = 1, .priority = preference);
+	static uint32_t handle;
+	LIBBPF_OPTS(bpf_tc_opts, options, .prog_fd = fd, .handle = ++handle, .priority = preference);
+	LIBBPF_OPTS(bpf_tc_opts, query, .handle = handle, .priority = preference);
 	int r;
 
 	assert_true(fd >= 0);

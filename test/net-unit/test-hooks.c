@@ -72,20 +72,25 @@ static void sees_foreign_clsact_filters(void **state)
 	assert_int_equal(first_error(f, true, id), -ENOENT);
 	assert_int_equal(first(f, true, 0), 3);
 
+	/* What comes behind ours, and what only another filter leads to, does not count. */
 	host_run("tc filter add dev v0 egress pref 9 protocol ip u32 match u32 0 0");
-	assert_int_equal(first(f, true, id), 9);
-	host_run("tc filter add dev v0 egress pref 5 chain 4 protocol ip u32 match u32 0 0");
-	assert_int_equal(first(f, true, id), 9);
+	host_run("tc filter add dev v0 egress pref 2 chain 4 protocol ip u32 match u32 0 0");
+	assert_int_equal(first_error(f, true, id), -ENOENT);
 	other_id = program_attach(ifindex, true, 2);
 	assert_int_not_equal(other_id, id);
 	assert_int_equal(first(f, true, id), 2);
-	assert_int_equal(first(f, true, other_id), 3);
+	assert_int_equal(first_error(f, true, other_id), -ENOENT);
+	host_run("tc filter del dev v0 egress pref 2");
+	assert_int_equal(first_error(f, true, id), -ENOENT);
+
+	/* With our own preference: the one that came last runs first. */
+	other_id = program_attach(ifindex, true, 3);
+	assert_int_equal(first(f, true, id), 3);
+	assert_int_equal(first_error(f, true, other_id), -ENOENT);
 
 	assert_int_equal(first_error(f, false, id), -ENOENT);
 	host_run("tc filter add dev v0 ingress pref 65535 protocol all u32 match u32 0 0");
 	assert_int_equal(first(f, false, id), 65535);
-	host_run("tc filter del dev v0 egress pref 2");
-	assert_int_equal(first(f, true, id), 9);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
