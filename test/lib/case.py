@@ -109,6 +109,8 @@ def main():
     tests = [test for group in loaded for test in group if not wanted or test._testMethodName in wanted]
     if wanted and not tests:
         sys.exit(f"no test is named {' or '.join(wanted)}")
+    if not tests:
+        sys.exit("there is no test here")
     print(f"1..{len(tests)}", flush=True)
     result = _TapResult()
     unittest.TestSuite(tests).run(result)

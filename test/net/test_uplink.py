@@ -6,8 +6,10 @@ from capture import Capture
 from case import main
 from lab import wait_until
 from scene import Scene, SceneCase, session
-from test_gso import GSO, super4
 from traffic import segments
+
+GSO = 1400
+GUEST, PEER = "10.0.0.1", "10.0.0.2"
 
 
 class Uplink(SceneCase):
@@ -23,8 +25,8 @@ class Uplink(SceneCase):
 
     def staged(self, scene):
         """How many of one partial datagram and one super-packet go through the stage; every copy must be right."""
-        plain = scene.out(packet.ipv4(packet.udp(b"x" * 99, "10.0.0.1", "10.0.0.2", 5, 6), "10.0.0.1", "10.0.0.2", packet.UDP))
-        large = super4(scene.out, 10 * GSO)
+        plain = scene.out(packet.ipv4(packet.udp(b"x" * 99, GUEST, PEER, 5, 6), GUEST, PEER, packet.UDP))
+        large = scene.out(packet.ipv4(packet.tcp(b"y" * 10 * GSO, GUEST, PEER, 5, 6, "PA"), GUEST, PEER, packet.TCP))
 
         def send():
             scene.from_guest.send_partial(plain)
@@ -36,7 +38,7 @@ class Uplink(SceneCase):
     def test_checksums_are_left_to_it(self):
         scene = Scene(self.lab)
         scene.host.offload("uA", tx=False)
-        scene.start(session())
+        scene.start(session(), options=["--hook", self.hook])
         self.assertEqual(self.staged(scene), 0)
         # The agent sees the change within a second, and from then on completes them itself.
         scene.host.offload("uA", tx=True)
@@ -44,8 +46,7 @@ class Uplink(SceneCase):
 
     def staged_after_change(self, scene):
         before = scene.totals()
-        scene.from_guest.send_partial(scene.out(packet.ipv4(packet.udp(b"x", "10.0.0.1", "10.0.0.2", 5, 6), "10.0.0.1",
-                                                            "10.0.0.2", packet.UDP)))
+        scene.from_guest.send_partial(scene.out(packet.ipv4(packet.udp(b"x", GUEST, PEER, 5, 6), GUEST, PEER, packet.UDP)))
         added, _ = scene.settled(before, 1, 10)
         return added["s"]["staged"]
 
@@ -54,5 +55,4 @@ class UplinkByClsact(Uplink):
     hook = "clsact"
 
 
-if __name__ == "__main__":
-    main()
+main()
