@@ -76,7 +76,7 @@ int vtap_net_nft_egress(struct vtap_net *n, const char *device, bool *ret_hooked
 
 struct filter_lookup {
 	uint32_t program_id;
-	bool found;          /* ours: what the kernel lists later runs later */
+	bool found; /* ours: what the kernel lists later runs later */
 	uint32_t preference; /* 0 = none seen; the kernel gives out none below 1 */
 };
 

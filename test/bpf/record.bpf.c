@@ -14,7 +14,8 @@
 
 struct record {
 	__u32 mark, priority, tc_index, cb[5];
-	__u32 len, protocol, vlan_present, vlan_tci, vlan_proto, gso_size, gso_segs, queue_mapping, tc_classid, pkt_type;
+	__u32 len, protocol, vlan_present, vlan_tci, vlan_proto, gso_size, gso_segs, queue_mapping, tc_classid,
+	    pkt_type;
 	__u32 frame_bytes; /* of frame, the rest is 0 */
 	__u8 frame[FRAME_BYTES];
 };
