@@ -15,6 +15,7 @@ from lab import CommandFailed, end_process, wait_until
 
 TOOLS = os.path.join(os.path.dirname(os.path.realpath(agent.PROGRAM)), "..", "..", "test", "bench")
 GUEST, HOST, HOST_UPLINK, COLLECTOR = "10.0.0.1", "10.0.0.2", "172.31.0.1", "172.31.0.2"
+OTHER_GUEST = "10.0.2.2"
 NOBODY, NOBODY_MAC = "10.0.0.9", "02:00:00:00:99:99"
 FRAME_BYTES = 256
 VNI = 66
@@ -45,10 +46,18 @@ class Program:
         return int(self._answers.readline())
 
 
+OFFLOADS = {
+    "all": ["tx", "on"],
+    "no tunnel": ["tx-udp_tnl-segmentation", "off", "tx-udp_tnl-csum-segmentation", "off"],
+    "none": ["tx", "off"],
+}
+
+
 class Contender:
     """A topology without any mirroring, and the base of the others."""
 
-    def __init__(self, lab, label, tunnel_offload=True):
+    def __init__(self, lab, label, offloads="all"):
+        """offloads of the uplink: "all" that a veth has, "no tunnel" segmentation, or "none", checksums neither."""
         self.lab, self.label = lab, label
         self.guest, self.host, self.sink = (lab.namespace(f"{label}-{name}") for name in ("g", "h", "c"))
         lab.veth(self.guest, "eth0", self.host, "v1")
@@ -60,8 +69,7 @@ class Contender:
         self.guest.neighbour(HOST, self.host.mac("v1"), "eth0")
         self.host.neighbour(GUEST, self.guest.mac("eth0"), "v1")
         self.host.neighbour(COLLECTOR, self.sink.mac("uC"), "uA")
-        if not tunnel_offload:
-            self.host.run(["ethtool", "-K", "uA", "tx-udp_tnl-segmentation", "off", "tx-udp_tnl-csum-segmentation", "off"])
+        self.host.run(["ethtool", "-K", "uA", *OFFLOADS[offloads]])
         self.collector = Program(self.sink, "collect", "uC")
         self.setup()
 
@@ -124,13 +132,28 @@ class Contender:
             end_process(server)
         return json.loads(done.stdout)["end"]["sum_received"]["bits_per_second"]
 
-    def round_trips(self, rounds):
-        """(median, mean) in nanoseconds of round trips over TCP between the guest and the host."""
-        server = self.host.spawn(["chrt", "--fifo", "1", "taskset", "-c", PEER_CPU, tool("tcp-ping"), "serve", "7000"])
+    def other_guest(self):
+        """A guest of another host: guest - host - other host - other guest, each a cable, both hosts routing."""
+        other, guest = (self.lab.namespace(f"{self.label}-{name}") for name in ("o", "og"))
+        self.lab.veth(self.host, "w1", other, "w2")
+        self.lab.veth(other, "p1", guest, "eth0")
+        for namespace, device, address in ((self.host, "w1", "10.0.1.1"), (other, "w2", "10.0.1.2"), (other, "p1", "10.0.2.1"),
+                                           (guest, "eth0", OTHER_GUEST)):
+            namespace.address(device, address + "/24")
+        for namespace in (self.host, other):
+            namespace.sysctl({"net.ipv4.ip_forward": 1})
+        self.guest.route("10.0.2.0/24", via=HOST)
+        self.host.route("10.0.2.0/24", via="10.0.1.2")
+        other.route("10.0.0.0/24", via="10.0.1.1")
+        guest.route("10.0.0.0/24", via="10.0.2.1")
+        return guest
+
+    def round_trips(self, peer, rounds):
+        """(median, mean) in nanoseconds of round trips over TCP between the guest and other_guest()."""
+        server = peer.spawn(["taskset", "-c", PEER_CPU, tool("tcp-ping"), "serve", "7000"])
         try:
-            self.host.wait_listens(7000)
-            done = self.guest.run(["chrt", "--fifo", "1", "taskset", "-c", SENDER_CPU, tool("tcp-ping"), HOST, "7000",
-                                   rounds])
+            peer.wait_listens(7000)
+            done = self.guest.run(["taskset", "-c", SENDER_CPU, tool("tcp-ping"), OTHER_GUEST, "7000", rounds])
         finally:
             end_process(server)
         return tuple(map(int, done.stdout.split()))
@@ -165,9 +188,9 @@ class TrafficControl(Contender):
 class Vtap(Contender):
     """The agent with one session for everything that v1 carries, in both directions."""
 
-    def __init__(self, lab, label, tunnel_offload=True, **session):
+    def __init__(self, lab, label, offloads="all", **session):
         self.session = session
-        super().__init__(lab, label, tunnel_offload)
+        super().__init__(lab, label, offloads)
 
     def setup(self):
         self.agent = agent.Agent(self.host, configuration(self.session)).start()
