@@ -5,10 +5,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
 
 #include "agent/dataplane_private.h"
 #include "basic/util.h"
@@ -192,6 +195,32 @@ static void descriptors_read(struct vtap_dataplane *d)
 	}
 }
 
+/* Whether the capabilities are there that loading needs. */
+static bool may_load(void)
+{
+	static const int needed[] = {CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN};
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
+
+	if (syscall(SYS_capget, &header, data) < 0)
+		return true;
+	for (size_t i = 0; i < VTAP_ARRAY_SIZE(needed); i++) {
+		if (!(data[CAP_TO_INDEX(needed[i])].effective & CAP_TO_MASK(needed[i])))
+			return false;
+	}
+	return true;
+}
+
+/* tc programs may loop by bpf_loop() and read the kernel's buffers since then. */
+static bool kernel_too_old(void)
+{
+	unsigned major, minor;
+	struct utsname name;
+
+	return uname(&name) >= 0 && sscanf(name.release, "%u.%u", &major, &minor) == 2 &&
+	       (major < 6 || (major == 6 && minor < 1));
+}
+
 /* One sentence for what the kernel's refusal most likely means. */
 static int load_error(struct vtap_error *reterr, int r)
 {
@@ -199,22 +228,27 @@ static int load_error(struct vtap_error *reterr, int r)
 		int code;
 		const char *sentence;
 	} table[] = {
-	    {-EPERM,
-	     "the kernel refuses to load BPF programs: run as root, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"},
-	    {-EACCES,
-	     "the kernel refuses to load BPF programs: run as root, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"},
 	    {-ENOSYS, "this kernel is built without BPF (CONFIG_BPF_SYSCALL)"},
 	    {-ESRCH,
 	     "this kernel has no type information: CONFIG_DEBUG_INFO_BTF and /sys/kernel/btf/vmlinux are needed"},
 	    {-ENOMEM, "there is not enough memory for the BPF maps"},
-	    {-EINVAL, "this kernel is too old for the BPF programs: Linux 6.1 or newer is needed"},
 	};
 
+	if (!may_load())
+		return vtap_error_set(reterr, r, 0, "", "%s",
+				      "the kernel refuses to load BPF programs: run as root, or with CAP_BPF, "
+				      "CAP_PERFMON and CAP_NET_ADMIN");
 	for (size_t i = 0; i < VTAP_ARRAY_SIZE(table); i++) {
 		if (table[i].code == r)
 			return vtap_error_set(reterr, r, 0, "", "%s", table[i].sentence);
 	}
-	return vtap_error_set(reterr, r, 0, "", "the BPF programs could not be loaded: %s", strerror(-r));
+	if (kernel_too_old())
+		return vtap_error_set(reterr, r, 0, "", "%s",
+				      "this kernel is too old for the BPF programs: Linux 6.1 or newer is needed");
+	return vtap_error_set(
+	    reterr, r, 0, "",
+	    "the kernel refuses the BPF programs (%s): with VTAP_DEBUG_LIBBPF=1 in the environment it says why",
+	    strerror(-r));
 }
 
 static int dataplane_load(struct vtap_dataplane *d, struct vtap_pinned_maps *pins)

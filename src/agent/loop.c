@@ -176,17 +176,22 @@ static int metrics_open(struct vtap_agent *a, struct vtap_error *reterr)
 	return sd_event_add_io(a->event, NULL, vtap_http_server_fd(a->metrics), EPOLLIN, on_metrics_io, a);
 }
 
-static int signals_add(struct vtap_agent *a)
+/* First of all: a signal that comes while the agent starts is handled once it has, as one that comes later. */
+static int signals_block(void)
 {
 	sigset_t mask;
-	int r;
 
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGTERM);
 	sigaddset(&mask, SIGINT);
 	sigaddset(&mask, SIGHUP);
-	if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
-		return -errno;
+	return sigprocmask(SIG_BLOCK, &mask, NULL) < 0 ? -errno : 0;
+}
+
+static int signals_add(struct vtap_agent *a)
+{
+	int r;
+
 	r = sd_event_add_signal(a->event, NULL, SIGTERM, NULL, NULL);
 	if (r >= 0)
 		r = sd_event_add_signal(a->event, NULL, SIGINT, NULL, NULL);
@@ -319,7 +324,9 @@ int vtap_loop_run(const struct vtap_agent_options *options, struct vtap_error *r
 		return -ENOMEM;
 	a->options = *options;
 	a->control_fd = a->lock_fd = -1;
-	r = agent_start(a, reterr);
+	r = signals_block();
+	if (r >= 0)
+		r = agent_start(a, reterr);
 	if (r < 0)
 		return r;
 	if (*a->last_apply_error)
