@@ -133,21 +133,30 @@ static bool attachment_find(struct vtap_agent *a, uint32_t ifindex, enum vtap_ho
 	return false;
 }
 
+bool vtap_apply_is_first(struct vtap_agent *a, const struct vtap_attachment *at)
+{
+	struct vtap_order order;
+	uint32_t preference;
+	int r = vtap_dataplane_order(a->dataplane, at, &order);
+
+	if (!at->preference)
+		return r >= 0 && order.position == 1;
+	/* Whatever is attached by tcx runs before every clsact filter. */
+	if (r >= 0 && order.count)
+		return false;
+	return vtap_net_clsact_first(a->net, at->ifindex, at->hook == VTAP_HOOK_EGRESS, at->program_id, &preference) <
+	       0;
+}
+
 bool vtap_apply_uplink_crowded(struct vtap_agent *a, uint32_t ifindex)
 {
 	struct vtap_attachment at;
-	struct vtap_order order;
 	char name[IFNAMSIZ];
 	bool hooked = false;
-	uint32_t preference;
 
 	if (vtap_net_nft_egress(a->net, device_name(a, ifindex, name), &hooked) >= 0 && hooked)
 		return true;
-	if (!attachment_find(a, ifindex, VTAP_HOOK_EGRESS, &at))
-		return true;
-	if (!at.preference)
-		return vtap_dataplane_order(a->dataplane, &at, &order) < 0 || order.position != 1;
-	return vtap_net_clsact_first(a->net, ifindex, true, at.program_id, &preference) >= 0;
+	return !attachment_find(a, ifindex, VTAP_HOOK_EGRESS, &at) || !vtap_apply_is_first(a, &at);
 }
 
 /* An uplink must be able to finish copies before any is sent there. */
@@ -207,9 +216,8 @@ static int deliveries_apply(struct vtap_agent *a)
 				completes = false;
 		}
 		vtap_delivery_make(s, h, a->near_ifindex, h->state == VTAP_NEXTHOP_READY && crowded, &d);
-		/* The kernel does for such an uplink what the stage is there for. */
 		if (h->state == VTAP_NEXTHOP_READY && completes)
-			d.flags &= (uint16_t)~VTAP_DELIVERY_COMPLETE;
+			d.flags |= VTAP_DELIVERY_UPLINK_COMPLETES;
 		r = delivery_publish(a, &d, &index);
 		if (r < 0)
 			return r;
@@ -286,8 +294,10 @@ static int port_apply(struct vtap_agent *a, const struct vtap_wanted_port *w)
 		if (!w->used[hook])
 			continue;
 		r = plan_publish(a, w->plans[hook], &value.plan[hook]);
-		if (r < 0)
+		if (r < 0) {
+			vtap_pool_put(a->plans, value.plan[VTAP_HOOK_INGRESS]);
 			return r;
+		}
 	}
 	if (memcmp(&value, &p->value, sizeof(value)))
 		r = vtap_dataplane_port_write(a->dataplane, p->port, &value);
@@ -395,7 +405,7 @@ static uint32_t source_device(void *userdata, const struct vtap_source *source)
 	struct vtap_link link;
 
 	if (vtap_net_link_by_name(a->net, source->device, &link) < 0 || !link.ethernet ||
-	    vtap_apply_receives_copies(a, link.ifindex, source->side))
+	    vtap_stage_has(a, link.ifindex) || vtap_apply_receives_copies(a, link.ifindex, source->side))
 		return 0;
 	return link.ifindex;
 }

@@ -306,6 +306,16 @@ static int pin_dirs_make(const char *pin_dir, struct vtap_error *reterr)
 	return 0;
 }
 
+/* What is attached by the other kind of hook will be detached and attached anew: no source may clone meanwhile. */
+static bool other_kind_attached(const struct vtap_dataplane *d)
+{
+	for (size_t i = 0; i < d->attached_count; i++) {
+		if (!d->attached[i].a.preference != d->tcx)
+			return true;
+	}
+	return false;
+}
+
 int vtap_dataplane_open(const struct vtap_dataplane_options *options, struct vtap_dataplane **ret_dataplane,
 			struct vtap_error *reterr)
 {
@@ -337,13 +347,15 @@ int vtap_dataplane_open(const struct vtap_dataplane_options *options, struct vta
 	if (r < 0)
 		return load_error(reterr, r);
 	r = vtap_dataplane_attachments_load(d);
+	if (r >= 0 && other_kind_attached(d))
+		r = vtap_dataplane_sources_stop(d);
 	if (r < 0)
 		return vtap_error_set(reterr, r, 0, "", "what is attached cannot be read back: %s", strerror(-r));
 	*ret_dataplane = VTAP_STEAL(d);
 	return 0;
 }
 
-int vtap_dataplane_open_pinned(const char *pin_dir, struct vtap_dataplane **ret_dataplane)
+int vtap_dataplane_open_any(const char *pin_dir, struct vtap_dataplane **ret_dataplane)
 {
 	VTAP_CLEANUP(vtap_dataplane_freep) struct vtap_dataplane *d = calloc(1, sizeof(*d));
 	struct vtap_pinned_maps pins = {};
@@ -357,8 +369,6 @@ int vtap_dataplane_open_pinned(const char *pin_dir, struct vtap_dataplane **ret_
 	memcpy(d->map_fds, pins.fds, sizeof(d->map_fds));
 	if (!d->pin_dir)
 		return -ENOMEM;
-	if (!pins.usable)
-		return -ENOENT;
 	r = libbpf_num_possible_cpus();
 	if (r < 0)
 		return r;
@@ -367,6 +377,43 @@ int vtap_dataplane_open_pinned(const char *pin_dir, struct vtap_dataplane **ret_
 	r = vtap_dataplane_attachments_load(d);
 	if (r < 0)
 		return r;
+	*ret_dataplane = VTAP_STEAL(d);
+	return 0;
+}
+
+/* Whether a pinned map holds values of our size: the kernel copies as many bytes as its own have. */
+static bool map_readable(int fd, uint32_t value_bytes, uint32_t entries)
+{
+	struct bpf_map_info info = {};
+	uint32_t size_bytes = sizeof(info);
+
+	return fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &size_bytes) >= 0 && info.value_size == value_bytes &&
+	       info.max_entries == entries;
+}
+
+int vtap_dataplane_open_pinned(const char *pin_dir, struct vtap_dataplane **ret_dataplane)
+{
+	static const struct {
+		enum vtap_map map;
+		uint32_t value_bytes, entries;
+	} read[] = {
+	    {VTAP_MAP_SESSIONS, sizeof(uint32_t), VTAP_ABI_SESSIONS},
+	    {VTAP_MAP_DELIVERIES, sizeof(struct vtap_delivery), VTAP_ABI_DELIVERIES},
+	    {VTAP_MAP_COUNTERS, sizeof(struct vtap_counters), VTAP_ABI_SESSIONS * 2},
+	    {VTAP_MAP_SLOT_NAMES, sizeof(struct vtap_slot_name), VTAP_ABI_SESSIONS},
+	};
+	VTAP_CLEANUP(vtap_dataplane_freep) struct vtap_dataplane *d = NULL;
+	int r;
+
+	r = vtap_dataplane_open_any(pin_dir, &d);
+	if (r < 0)
+		return r;
+	if (d->map_fds[VTAP_MAP_SLOT_NAMES] < 0)
+		return -ENOENT;
+	for (size_t i = 0; i < VTAP_ARRAY_SIZE(read); i++) {
+		if (!map_readable(d->map_fds[read[i].map], read[i].value_bytes, read[i].entries))
+			return -EPROTO;
+	}
 	*ret_dataplane = VTAP_STEAL(d);
 	return 0;
 }

@@ -38,7 +38,10 @@ int vtap_dataplane_open(const struct vtap_dataplane_options *options, struct vta
 struct vtap_dataplane *vtap_dataplane_free(struct vtap_dataplane *d);
 VTAP_DEFINE_CLEANUP(struct vtap_dataplane *, vtap_dataplane_free);
 
-/* Opens what is pinned for reading only, programs not loaded: for a status without an agent. -ENOENT: nothing is pinned. */
+/*
+ * Opens what is pinned for reading only, programs not loaded: for a status without an agent. -ENOENT: nothing is pinned.
+ * -EPROTO: another version's layout.
+ */
 int vtap_dataplane_open_pinned(const char *pin_dir, struct vtap_dataplane **ret_dataplane);
 
 /* Pins what a fresh or migrated data plane holds, in the place of what was there. After the first complete apply. */

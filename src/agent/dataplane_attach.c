@@ -232,7 +232,15 @@ static int clsact_attach(struct vtap_dataplane *d, struct vtap_attachment *a)
 	if (r < 0)
 		return r;
 	r = attachment_pin(d, a, d->program_fds[a->program]);
-	return r < 0 ? r : attached_add(d, a, -1);
+	if (r >= 0)
+		r = attached_add(d, a, -1);
+	if (r < 0) {
+		DECLARE_LIBBPF_OPTS(bpf_tc_opts, options, .handle = VTAP_CLSACT_HANDLE, .priority = a->preference);
+
+		attachment_unpin(d, a);
+		(void)bpf_tc_detach(&hook, &options);
+	}
+	return r;
 }
 
 /* In one step: a packet meets the old program or the new one. */
@@ -345,8 +353,6 @@ int vtap_dataplane_order(struct vtap_dataplane *d, const struct vtap_attachment 
 	struct vtap_order order = {.count = VTAP_ORDER_MAX};
 	int r;
 
-	if (a->preference)
-		return -EOPNOTSUPP;
 	r = bpf_prog_query((int)a->ifindex, type, 0, NULL, order.ids, &order.count);
 	if (r < 0)
 		return r;
@@ -384,11 +390,12 @@ static int pins_remove(const char *pin_dir, const char *dir)
 	return r;
 }
 
-/* No source program clones any more when this returns: only then may the programs go that finish the clones. */
-static int sources_stop(struct vtap_dataplane *d)
+int vtap_dataplane_sources_stop(struct vtap_dataplane *d)
 {
 	uint32_t ifindex = 0, port;
 
+	if (d->map_fds[VTAP_MAP_PORT_INDEX] < 0 || d->map_fds[VTAP_MAP_FENCE] < 0)
+		return 0;
 	while (vtap_dataplane_port_index_next(d, &ifindex, &port) >= 0) {
 		int r = vtap_dataplane_port_index_delete(d, ifindex);
 
@@ -399,19 +406,23 @@ static int sources_stop(struct vtap_dataplane *d)
 	return vtap_dataplane_fence(d);
 }
 
+/* Whatever is pinned there, complete or not: sources are stopped where they can be, and ingress, where most are, goes first. */
 static int attachments_remove(const char *pin_dir)
 {
 	VTAP_CLEANUP(vtap_dataplane_freep) struct vtap_dataplane *d = NULL;
-	int r = vtap_dataplane_open_pinned(pin_dir, &d);
+	int r = vtap_dataplane_open_any(pin_dir, &d);
 
-	if (r == -ENOENT)
-		return 0;
 	if (r >= 0)
-		r = sources_stop(d);
-	while (r >= 0 && d->attached_count) {
-		struct vtap_attachment a = d->attached[0].a;
+		r = vtap_dataplane_sources_stop(d);
+	for (enum vtap_hook hook = VTAP_HOOK_INGRESS; r >= 0 && hook < VTAP_HOOK_MAX; hook++) {
+		for (size_t i = 0; r >= 0 && i < d->attached_count;) {
+			struct vtap_attachment a = d->attached[i].a;
 
-		r = vtap_dataplane_detach(d, a.ifindex, a.hook);
+			if (a.hook == hook)
+				r = vtap_dataplane_detach(d, a.ifindex, a.hook);
+			else
+				i++;
+		}
 	}
 	return r;
 }

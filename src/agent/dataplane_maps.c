@@ -103,7 +103,6 @@ static int guard_ports(const struct vtap_guard *guards, size_t count, struct vta
 			return -E2BIG;
 		globals->guard_ports[found++] = guards[i].port;
 	}
-	globals->guard_port_count = found;
 	return 0;
 }
 

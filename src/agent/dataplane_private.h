@@ -61,5 +61,14 @@ struct vtap_dataplane {
 /* PIN_DIR/DIR/NAME; -ENAMETOOLONG. */
 int vtap_dataplane_path(const char *pin_dir, const char *dir, const char *name, char ret_path[PATH_MAX]);
 
+/*
+ * No source program clones any more when this returns: only then may the programs go that finish the clones. Does nothing where
+ * the maps that it takes are missing.
+ */
+int vtap_dataplane_sources_stop(struct vtap_dataplane *d);
+
+/* Opens whatever is pinned, maps of another layout and missing ones (-1) too: to be removed, not to be read. */
+int vtap_dataplane_open_any(const char *pin_dir, struct vtap_dataplane **ret_dataplane);
+
 /* Reads the attachments that are pinned into d->attached. */
 int vtap_dataplane_attachments_load(struct vtap_dataplane *d);

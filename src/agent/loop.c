@@ -28,7 +28,7 @@ static uint64_t now_usec(struct vtap_agent *a)
 	return usec;
 }
 
-static void apply(struct vtap_agent *a)
+static int apply(struct vtap_agent *a)
 {
 	char before[sizeof(a->last_apply_error)];
 	int r;
@@ -36,14 +36,16 @@ static void apply(struct vtap_agent *a)
 	memcpy(before, a->last_apply_error, sizeof(before));
 	r = vtap_apply(a);
 	if (r < 0)
-		vtap_log_err(r, "cannot bring the data plane up to date: %s", strerror(-r));
-	else if (*a->last_apply_error && strcmp(before, a->last_apply_error))
+		return vtap_log_err(r, "cannot bring the data plane up to date: %s",
+				    *a->last_apply_error ? a->last_apply_error : strerror(-r));
+	if (*a->last_apply_error && strcmp(before, a->last_apply_error))
 		vtap_log(VTAP_LOG_WARNING, "%s", a->last_apply_error);
+	return 0;
 }
 
 static int on_settle(sd_event_source *source, uint64_t usec, void *userdata)
 {
-	apply(userdata);
+	(void)apply(userdata);
 	return 0;
 }
 
@@ -106,7 +108,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 	vtap_stats_tick(a, now_usec(a) * 1000);
 	if (a->ticks++ % SOLICIT_TICKS == 0)
 		solicit(a);
-	apply(a);
+	(void)apply(a);
 	if (a->metrics)
 		(void)vtap_http_server_run(a->metrics);
 	(void)sd_event_source_set_time(source, now_usec(a) + TICK_USEC);
@@ -139,8 +141,8 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *si,
 		a->last_error = e;
 	} else {
 		memset(&a->last_error, 0, sizeof(a->last_error));
-		apply(a);
-		vtap_log(VTAP_LOG_INFO, "configuration %" PRIu64 " is in force", a->generation);
+		if (apply(a) >= 0)
+			vtap_log(VTAP_LOG_INFO, "configuration %" PRIu64 " is in force", a->generation);
 	}
 	(void)sd_notifyf(0, "READY=1\nSTATUS=%zu sessions", a->config->session_count);
 	return 0;

@@ -106,7 +106,10 @@ int vtap_nexthop_resolve(struct vtap_net *net, const struct vtap_target *target,
 	if (target->mtu)
 		h.mtu = VTAP_MIN(h.mtu, target->mtu);
 	r = 0;
-	if (device_fits(&route, &link, &h))
+	if (vtap_addr_is_any(&h.source))
+		verdict(&h, VTAP_NEXTHOP_NO_ROUTE, "%s has no address to send to %s from: give it one, or set local",
+			link.name, vtap_addr_format(&target->address, text));
+	else if (device_fits(&route, &link, &h))
 		r = neighbour_resolve(net, &h);
 	if (r < 0)
 		return r;

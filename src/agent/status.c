@@ -26,7 +26,6 @@ static const char *const counter_names[VTAP_COUNTER_MAX] = {
     [VTAP_LOST_BAD_NEXT_HOP] = "lost_bad_next_hop",
     [VTAP_LOST_UPLINK_DOWN] = "lost_uplink_down",
     [VTAP_LOST_QUEUE] = "lost_queue",
-    [VTAP_LOST_STAGE_QUEUE] = "lost_stage_queue",
     [VTAP_LOST_CHANGED] = "lost_changed",
     [VTAP_LOST_NO_MEMORY] = "lost_no_memory",
     [VTAP_LOST_RECURSION] = "lost_recursion",
@@ -266,17 +265,12 @@ static json_t *attachments_json(struct vtap_agent *a, json_t *warnings)
 	for (size_t i = 0; vtap_dataplane_attachment(a->dataplane, i, &at) >= 0; i++) {
 		json_t *o = attachment_json(a->dataplane, &at);
 		struct vtap_link link = {};
-		uint32_t preference;
 		char text[160];
-		bool first = true;
+		bool first;
 
 		(void)vtap_net_link_by_index(a->net, at.ifindex, &link);
 		json_object_set_new(o, "device", json_string(link.name));
-		if (!at.preference)
-			first = json_integer_value(json_object_get(o, "position")) == 1;
-		else
-			first = vtap_net_clsact_first(a->net, at.ifindex, at.hook == VTAP_HOOK_EGRESS, at.program_id,
-						      &preference) < 0;
+		first = vtap_apply_is_first(a, &at);
 		json_object_set_new(o, "first", json_boolean(first));
 		json_array_append_new(list, o);
 		if (first)
@@ -364,15 +358,24 @@ int vtap_status_make_pinned(const char *pin_dir, json_t **ret_status)
 	for (uint32_t slot = 0; slot < VTAP_ABI_SESSIONS; slot++) {
 		struct vtap_slot_name name;
 		struct vtap_counters sum;
-		uint32_t delivery = 0;
+		struct vtap_delivery delivery = {};
+		uint32_t index = 0;
 		json_t *o, *counters;
 
 		if (vtap_dataplane_slot_name_read(d, slot, &name) < 0 || !*name.name)
 			continue;
-		(void)vtap_dataplane_session_read(d, slot, &delivery);
+		if (vtap_dataplane_session_read(d, slot, &index) >= 0 && index)
+			(void)vtap_dataplane_delivery_read(d, index, &delivery);
 		counters = counters_of(d, slot, &sum);
-		o = json_pack("{s:s, s:s, s:s}", "name", name.name, "state", delivery ? "active" : "disabled", "reason",
-			      delivery ? "mirroring goes on without an agent" : "");
+		o = json_pack("{s:s, s:s, s:s}", "name", name.name, "state",
+			      !index          ? "disabled"
+			      : delivery.lost ? "error"
+					      : "active",
+			      "reason",
+			      !index                             ? ""
+			      : !delivery.lost                   ? "mirroring goes on without an agent"
+			      : delivery.lost < VTAP_COUNTER_MAX ? counter_names[delivery.lost]
+								 : "");
 		json_object_set_new(o, "counters", counters);
 		json_object_set_new(o, "total", counters_json(&sum));
 		json_object_set_new(o, "lost", json_integer((json_int_t)vtap_status_lost(&sum)));

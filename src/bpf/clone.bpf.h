@@ -68,14 +68,15 @@ static __always_inline int vtap_clone_cut_reaches_checksum(const struct vtap_del
 static __always_inline int vtap_clone_needs_stage(struct __sk_buff *skb, const struct vtap_delivery *d,
 						  const struct vtap_source *s)
 {
+	int cut = vtap_encap_copy_bytes(d, s->frame_bytes) != s->frame_bytes;
+	/* A cut copy must have its checksum completed before the cut. */
+	int complete = (d->flags & VTAP_DELIVERY_COMPLETE) && (cut || !(d->flags & VTAP_DELIVERY_UPLINK_COMPLETES));
+
 	if (d->flags & VTAP_DELIVERY_STAGE_ALL)
 		return 1;
 	if (!skb->gso_size)
-		return ((d->flags & VTAP_DELIVERY_COMPLETE) || vtap_clone_cut_reaches_checksum(d, s)) &&
-		       vtap_kernel_checksum_partial(skb);
-	if (d->flags & VTAP_DELIVERY_COMPLETE)
-		return 1;
-	if (vtap_encap_copy_bytes(d, s->frame_bytes) != s->frame_bytes)
+		return (complete || vtap_clone_cut_reaches_checksum(d, s)) && vtap_kernel_checksum_partial(skb);
+	if (complete || cut)
 		return 1;
 	/* Whole, then: it must be IP, known through to its payload, not a tunnel's already, and still fit a length field. */
 	if (!s->packet->header_bytes || skb->len + VTAP_ABI_HEADER_BYTES > VTAP_FULL_PACKET_BYTES ||

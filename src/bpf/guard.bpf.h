@@ -9,9 +9,6 @@
 #include "maps.bpf.h"
 #include "parse.bpf.h"
 
-#define VTAP_ICMP_UNREACHABLE 3
-#define VTAP_ICMPV6_UNREACHABLE 1
-
 static __always_inline int vtap_guard_known(const __u64 *address, __u16 port)
 {
 	struct vtap_guard key = {.port = port};
@@ -29,48 +26,67 @@ static __always_inline int vtap_guard_port(const struct vtap_globals *g, __u16 p
 	return 0;
 }
 
+/* Whether it quotes the packet that it is about: RFC 792; in ICMPv6 every type below 128 (RFC 4443). */
+static __always_inline int vtap_guard_is_error(const struct vtap_packet *p)
+{
+	if (p->protocol == IPPROTO_ICMPV6)
+		return p->icmp_type < 128;
+	return p->icmp_type == 3 || p->icmp_type == 4 || p->icmp_type == 5 || p->icmp_type == 11 || p->icmp_type == 12;
+}
+
+/* What a quoted packet tells of itself. */
+struct vtap_quoted {
+	__u64 dst[2]; /* as in vtap_packet */
+	__u16 port; /* of UDP; 0 = it is none */
+};
+
 /*
- * The UDP port inside an ICMP "unreachable": a collector where nobody listens answers each copy with one, and mirroring that
- * would bring forth the next. Returns 0 when the quoted packet is no UDP.
+ * A collector where nobody listens, or any router on the way, answers a copy with an ICMP error, and mirroring that would bring
+ * forth the next: what counts is whose packet it quotes, whoever sends it.
  */
-static __always_inline __u16 vtap_guard_quoted_port(struct __sk_buff *skb, const struct vtap_packet *p)
+static __always_inline void vtap_guard_quoted(struct __sk_buff *skb, const struct vtap_packet *p, struct vtap_quoted *q)
 {
 	__u32 offset = p->l4_offset + 8;
+	__u8 protocol;
 	__be16 port;
 
-	if (p->protocol == IPPROTO_ICMP && p->icmp_type == VTAP_ICMP_UNREACHABLE) {
-		struct iphdr ip;
-
-		if (bpf_skb_load_bytes(skb, offset, &ip, sizeof(ip)) || ip.protocol != IPPROTO_UDP)
-			return 0;
-		offset += ip.ihl * 4;
-	} else if (p->protocol == IPPROTO_ICMPV6 && p->icmp_type == VTAP_ICMPV6_UNREACHABLE) {
-		__u8 next;
-
-		if (bpf_skb_load_bytes(skb, offset + 6, &next, sizeof(next)) || next != IPPROTO_UDP)
-			return 0;
+	if (p->protocol == IPPROTO_ICMPV6) {
+		if (bpf_skb_load_bytes(skb, offset + 6, &protocol, sizeof(protocol)) ||
+		    bpf_skb_load_bytes(skb, offset + 24, q->dst, sizeof(q->dst)))
+			return;
 		offset += sizeof(struct ipv6hdr);
 	} else {
-		return 0;
+		struct iphdr ip;
+
+		if (bpf_skb_load_bytes(skb, offset, &ip, sizeof(ip)))
+			return;
+		protocol = ip.protocol;
+		q->dst[1] = bpf_cpu_to_be64(bpf_ntohl(ip.daddr));
+		offset += ip.ihl * 4;
 	}
-	return bpf_skb_load_bytes(skb, offset + 2, &port, sizeof(port)) ? 0 : bpf_ntohs(port);
+	if (protocol == IPPROTO_UDP && !bpf_skb_load_bytes(skb, offset + 2, &port, sizeof(port)))
+		q->port = bpf_ntohs(port);
 }
 
 /* Whether the packet belongs to a mirror tunnel: its port is one of ours, and either end a known target or agent. */
 static __always_inline int vtap_guard_is_own(struct __sk_buff *skb, const struct vtap_packet *p)
 {
+	struct vtap_quoted quoted = {};
 	struct vtap_globals *g;
 	__u32 zero = 0;
-	__u16 port;
+	int udp = p->protocol == IPPROTO_UDP && (p->flags & VTAP_PACKET_PORTS);
+	__u16 port = p->dport;
 
-	if (p->protocol == IPPROTO_UDP && (p->flags & VTAP_PACKET_PORTS))
-		port = p->dport;
-	else if (p->flags & VTAP_PACKET_ICMP)
-		port = vtap_guard_quoted_port(skb, p);
-	else
-		return 0;
+	if (!udp) {
+		if (!(p->flags & VTAP_PACKET_ICMP) || !vtap_guard_is_error(p))
+			return 0;
+		vtap_guard_quoted(skb, p, &quoted);
+		port = quoted.port;
+	}
 	g = bpf_map_lookup_elem(&vtap_globals, &zero);
 	if (!g || !port || !vtap_guard_port(g, port))
 		return 0;
+	if (!udp)
+		return vtap_guard_known(quoted.dst, port);
 	return vtap_guard_known(p->dst, port) || vtap_guard_known(p->src, port);
 }

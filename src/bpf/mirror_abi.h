@@ -137,6 +137,8 @@ _Static_assert(sizeof(struct vtap_delivery) == 56 + VTAP_ABI_HEADER_BYTES, "shar
 #define VTAP_DELIVERY_STAGE_ALL 0x08 /* something sits ahead of us on the uplink: every copy goes through the stage */
 #define VTAP_DELIVERY_SAMPLED 0x10 /* sample_packets or sample_flows is above 1 */
 #define VTAP_DELIVERY_LIMITED 0x20
+#define VTAP_DELIVERY_UPLINK_COMPLETES                                                                                 \
+	0x40 /* the uplink offloads no checksum: the kernel completes whole copies there */
 
 /* Token buckets of one session, shared by all CPUs: the time up to which what was sent is paid for. */
 struct vtap_bucket {
@@ -169,12 +171,11 @@ enum vtap_counter {
 	    14, /* the next hop's device has no Ethernet headers, is lo, or the route goes into xfrm */
 	VTAP_LOST_UPLINK_DOWN = 15,
 	VTAP_LOST_QUEUE = 16, /* the uplink's queue took no more */
-	VTAP_LOST_STAGE_QUEUE = 17, /* the stage's queue took no more */
-	VTAP_LOST_CHANGED = 18, /* the session's delivery was replaced while the copy was on its way */
-	VTAP_LOST_NO_MEMORY = 19, /* helper error -ENOMEM */
-	VTAP_LOST_RECURSION = 20, /* helper error -ENETDOWN: the kernel's transmit recursion limit */
-	VTAP_LOST_UNSUPPORTED = 21, /* helper errors -ENOTSUPP, -EOPNOTSUPP, -EALREADY */
-	VTAP_LOST_ERROR = 22, /* any other helper error */
+	VTAP_LOST_CHANGED = 17, /* the session's delivery was replaced while the copy was on its way */
+	VTAP_LOST_NO_MEMORY = 18, /* helper error -ENOMEM */
+	VTAP_LOST_RECURSION = 19, /* helper error -ENETDOWN: the kernel's transmit recursion limit */
+	VTAP_LOST_UNSUPPORTED = 20, /* helper errors -ENOTSUPP, -EOPNOTSUPP, -EALREADY */
+	VTAP_LOST_ERROR = 21, /* any other helper error */
 	VTAP_COUNTER_MAX
 };
 #define VTAP_LOST_FIRST VTAP_LOST_SAMPLED
@@ -203,11 +204,10 @@ _Static_assert(sizeof(struct vtap_guard) == 20, "shared with mirror.bpf.c");
 /* Single element: what the whole data plane needs to know. */
 struct vtap_globals {
 	__u32 layout_version;
-	__u32 guard_port_count;
 	__u16 guard_ports[VTAP_ABI_GUARD_PORTS];
 	__u32 secret; /* by which programs know their own copies; kept over an upgrade, while old and new ones meet */
 };
-_Static_assert(sizeof(struct vtap_globals) == 28, "shared with mirror.bpf.c");
+_Static_assert(sizeof(struct vtap_globals) == 24, "shared with mirror.bpf.c");
 
 /* Which session owns a slot; an empty name is a free slot. Kept with the counters, so that a restart finds them again. */
 struct vtap_slot_name {

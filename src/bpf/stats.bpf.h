@@ -50,8 +50,9 @@ static __always_inline void vtap_stats_sent(struct vtap_counters *c, long r, con
 	if (f->lost) {
 		vtap_stats_add(c, f->lost, packets);
 	} else if (r < 0) {
-		/* -EINVAL: there is no such device any more. */
-		vtap_stats_add(c, r == -EINVAL ? VTAP_LOST_UPLINK_DOWN : vtap_stats_reason(r), packets);
+		/* -EINVAL: there is no such device any more. -ENETDOWN: it has no queue, and is down. */
+		vtap_stats_add(c, r == -EINVAL || r == -ENETDOWN ? VTAP_LOST_UPLINK_DOWN : vtap_stats_reason(r),
+			       packets);
 	} else if (r > 0) {
 		vtap_stats_add(c, VTAP_LOST_QUEUE, packets);
 	} else {

@@ -330,6 +330,9 @@ static bool device_is_valid(const char *name)
 	return true;
 }
 
+/* What the agent keeps for itself: the segmenting stage. */
+static const char *const own_devices[] = {"vtap-near", "vtap-far", "vtap-end"};
+
 int vtap_place_read_device(const struct vtap_place *p, const struct vtap_field *f, void *object)
 {
 	const char *text = json_string_value(p->value);
@@ -339,6 +342,10 @@ int vtap_place_read_device(const struct vtap_place *p, const struct vtap_field *
 	if (!text || !device_is_valid(text))
 		return vtap_place_fail_value(p, "a device's name: 1..%d characters without spaces, '/' and ':'",
 					     VTAP_DEVICE_MAX);
+	for (size_t i = 0; i < VTAP_ARRAY_SIZE(own_devices); i++) {
+		if (!strcmp(text, own_devices[i]))
+			return vtap_place_fail_value(p, "a device that is not vtap's own");
+	}
 	strcpy(member_of(f, object), text);
 	return 0;
 }

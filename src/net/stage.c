@@ -12,7 +12,7 @@
 #include "net/private.h"
 
 /*
- * Device group of both ends, set in the very message that creates them: the sign by which they are known as ours after
+ * Device group of its devices, set in the very message that creates them: the sign by which they are known as ours after
  * any crash. A device of that name without it is somebody else's and is never changed. The letters "vtap".
  */
 #define STAGE_GROUP 0x76746170U
