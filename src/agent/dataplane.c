@@ -8,6 +8,7 @@
 #include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -290,6 +291,18 @@ static bool tcx_supported(void)
 	return bpf_prog_query(1, VTAP_BPF_TCX_INGRESS, 0, NULL, NULL, &count) >= 0;
 }
 
+int vtap_dataplane_lock(const char *pin_dir, int *ret_fd)
+{
+	_cleanup_close_ int fd = open(pin_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? -EBUSY : -errno;
+	*ret_fd = VTAP_STEAL_FD(fd);
+	return 0;
+}
+
 static int pin_dirs_make(const char *pin_dir, struct vtap_error *reterr)
 {
 	static const char *const dirs[] = {"", "maps", "attached"};
@@ -326,6 +339,7 @@ int vtap_dataplane_open(const struct vtap_dataplane_options *options, struct vta
 	pinned_maps_open(options->pin_dir, &pins);
 	if (!d)
 		return -ENOMEM;
+	d->lock_fd = -1;
 	libbpf_set_print(on_libbpf_print);
 	d->tcx = options->hook != VTAP_HOOK_CLSACT && tcx_supported();
 	if (options->hook == VTAP_HOOK_TCX && !d->tcx)
@@ -342,6 +356,12 @@ int vtap_dataplane_open(const struct vtap_dataplane_options *options, struct vta
 		r = pin_dirs_make(d->pin_dir, reterr);
 		if (r < 0)
 			return r;
+		r = vtap_dataplane_lock(d->pin_dir, &d->lock_fd);
+		if (r == -EBUSY)
+			return vtap_error_set(reterr, r, 0, "", "another agent runs with the pin directory %s",
+					      d->pin_dir);
+		if (r < 0)
+			return vtap_error_set(reterr, r, 0, "", "%s cannot be locked: %s", d->pin_dir, strerror(-r));
 	}
 	r = dataplane_load(d, &pins);
 	if (r < 0)
@@ -363,6 +383,7 @@ int vtap_dataplane_open_any(const char *pin_dir, struct vtap_dataplane **ret_dat
 
 	if (!d)
 		return -ENOMEM;
+	d->lock_fd = -1;
 	libbpf_set_print(on_libbpf_print);
 	d->pin_dir = strdup(pin_dir);
 	pinned_maps_open(pin_dir, &pins);
@@ -431,6 +452,7 @@ struct vtap_dataplane *vtap_dataplane_free(struct vtap_dataplane *d)
 		}
 	}
 	mirror__destroy(d->skeleton);
+	vtap_closep(&d->lock_fd);
 	free(d->attached);
 	free(d->pin_dir);
 	free(d);

@@ -115,5 +115,5 @@ struct vtap_order {
 /* tcx only; -EOPNOTSUPP otherwise: clsact's order is rtnetlink's to tell. */
 int vtap_dataplane_order(struct vtap_dataplane *d, const struct vtap_attachment *a, struct vtap_order *ret_order);
 
-/* Removes every attachment and pin below pin_dir that a data plane of ours made, also an older one's. */
+/* -EBUSY while an agent holds pin_dir. Removes every attachment and pin below pin_dir that a data plane of ours made, also an older one's. */
 int vtap_dataplane_remove(const char *pin_dir);

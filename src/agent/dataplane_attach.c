@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -427,11 +428,53 @@ static int attachments_remove(const char *pin_dir)
 	return r;
 }
 
+static bool program_is_ours(uint32_t id)
+{
+	_cleanup_close_ int fd = bpf_prog_get_fd_by_id(id);
+	struct bpf_prog_info info = {};
+	uint32_t size_bytes = sizeof(info);
+
+	return fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &size_bytes) >= 0 && !strncmp(info.name, "vtap_", 5);
+}
+
+static void leftover_remove(uint32_t ifindex, enum vtap_hook hook)
+{
+	struct vtap_attachment a = {.ifindex = ifindex, .hook = hook};
+	struct bpf_tc_hook tc_hook;
+
+	hook_describe(&a, &tc_hook);
+	for (uint32_t preference = 1; preference <= VTAP_CLSACT_LEFTOVER_PREFERENCES; preference++) {
+		DECLARE_LIBBPF_OPTS(bpf_tc_opts, found, .handle = VTAP_CLSACT_HANDLE, .priority = preference);
+		DECLARE_LIBBPF_OPTS(bpf_tc_opts, gone, .handle = VTAP_CLSACT_HANDLE, .priority = preference);
+
+		if (bpf_tc_query(&tc_hook, &found) >= 0 && program_is_ours(found.prog_id))
+			(void)bpf_tc_detach(&tc_hook, &gone);
+	}
+}
+
+/* clsact filters of an agent that ran unpinned and was killed: nothing but their handle and name tells of them. */
+static void leftovers_remove(void)
+{
+	struct if_nameindex *devices = if_nameindex();
+
+	for (enum vtap_hook hook = VTAP_HOOK_INGRESS; devices && hook < VTAP_HOOK_MAX; hook++) {
+		for (struct if_nameindex *device = devices; device->if_index; device++)
+			leftover_remove(device->if_index, hook);
+	}
+	if (devices)
+		if_freenameindex(devices);
+}
+
 int vtap_dataplane_remove(const char *pin_dir)
 {
+	_cleanup_close_ int lock_fd = -1;
 	int r, first = 0;
 
+	r = vtap_dataplane_lock(pin_dir, &lock_fd);
+	if (r < 0 && r != -ENOENT)
+		return r;
 	first = attachments_remove(pin_dir);
+	leftovers_remove();
 	r = pins_remove(pin_dir, "attached");
 	first = first < 0 ? first : r;
 	r = pins_remove(pin_dir, "maps");

@@ -17,6 +17,7 @@
 
 #define VTAP_CLSACT_HANDLE 0x76746170U
 #define VTAP_CLSACT_PREFERENCE_MAX 64U
+#define VTAP_CLSACT_LEFTOVER_PREFERENCES 4U
 
 enum vtap_map {
 	VTAP_MAP_GLOBALS,
@@ -48,6 +49,7 @@ struct mirror;
 struct vtap_dataplane {
 	char *pin_dir; /* owned; NULL = unpinned */
 	bool tcx;
+	int lock_fd; /* holds pin_dir; owned; -1 = not held */
 	bool commit_needed; /* maps are not pinned yet */
 	struct mirror *skeleton; /* owned; NULL in a read-only data plane, whose map_fds are owned instead */
 	int map_fds[VTAP_MAP_MAX];
@@ -69,6 +71,9 @@ int vtap_dataplane_sources_stop(struct vtap_dataplane *d);
 
 /* Opens whatever is pinned, maps of another layout and missing ones (-1) too: to be removed, not to be read. */
 int vtap_dataplane_open_any(const char *pin_dir, struct vtap_dataplane **ret_dataplane);
+
+/* Takes pin_dir for this process alone: -EBUSY while another one holds it. The caller closes *ret_fd. */
+int vtap_dataplane_lock(const char *pin_dir, int *ret_fd);
 
 /* Reads the attachments that are pinned into d->attached. */
 int vtap_dataplane_attachments_load(struct vtap_dataplane *d);

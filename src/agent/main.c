@@ -169,6 +169,11 @@ static int detach(const struct arguments *arguments)
 		return EXIT_FAILURE;
 	}
 	removed = vtap_dataplane_remove(arguments->agent.pin_dir);
+	if (removed == -EBUSY) {
+		fprintf(stderr, "vtap-agent: an agent runs with the pin directory %s: stop it first\n",
+			arguments->agent.pin_dir);
+		return EXIT_FAILURE;
+	}
 	r = vtap_net_new(NULL, NULL, &net);
 	if (r >= 0)
 		r = vtap_stage_remove(net);

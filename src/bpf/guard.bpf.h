@@ -36,7 +36,8 @@ static __always_inline int vtap_guard_is_error(const struct vtap_packet *p)
 
 /* What a quoted packet tells of itself. */
 struct vtap_quoted {
-	__u64 dst[2]; /* as in vtap_packet */
+	__u64 src[2]; /* as in vtap_packet */
+	__u64 dst[2];
 	__u16 port; /* of UDP; 0 = it is none */
 };
 
@@ -52,6 +53,7 @@ static __always_inline void vtap_guard_quoted(struct __sk_buff *skb, const struc
 
 	if (p->protocol == IPPROTO_ICMPV6) {
 		if (bpf_skb_load_bytes(skb, offset + 6, &protocol, sizeof(protocol)) ||
+		    bpf_skb_load_bytes(skb, offset + 8, q->src, sizeof(q->src)) ||
 		    bpf_skb_load_bytes(skb, offset + 24, q->dst, sizeof(q->dst)))
 			return;
 		offset += sizeof(struct ipv6hdr);
@@ -61,6 +63,7 @@ static __always_inline void vtap_guard_quoted(struct __sk_buff *skb, const struc
 		if (bpf_skb_load_bytes(skb, offset, &ip, sizeof(ip)))
 			return;
 		protocol = ip.protocol;
+		q->src[1] = bpf_cpu_to_be64(bpf_ntohl(ip.saddr));
 		q->dst[1] = bpf_cpu_to_be64(bpf_ntohl(ip.daddr));
 		offset += ip.ihl * 4;
 	}
@@ -86,7 +89,8 @@ static __always_inline int vtap_guard_is_own(struct __sk_buff *skb, const struct
 	g = bpf_map_lookup_elem(&vtap_globals, &zero);
 	if (!g || !port || !vtap_guard_port(g, port))
 		return 0;
+	/* Ours, or another host's to this one: that host is a target or named in never_mirror. */
 	if (!udp)
-		return vtap_guard_known(quoted.dst, port);
+		return vtap_guard_known(quoted.dst, port) || vtap_guard_known(quoted.src, port);
 	return vtap_guard_known(p->dst, port) || vtap_guard_known(p->src, port);
 }

@@ -6,7 +6,7 @@ from agent import Agent
 from capture import Capture
 from case import main
 from lab import wait_until
-from scene import COLLECTOR, COLLECTOR6, GUEST, HOST, HOST6, PEER, SceneCase, balanced, session
+from scene import COLLECTOR, COLLECTOR6, GUEST, HOST, HOST6, PEER, Scene, SceneCase, balanced, session
 from traffic import RawSender
 
 COUNT = 40  # fewer than a host may answer at once
@@ -221,6 +221,36 @@ class Bridge(SceneCase):
 
 class BridgeClsact(Bridge):
     hook = "clsact"
+
+
+class Routers(SceneCase):
+    """A router on the way to the target answers copies with ICMP errors, as fast as it likes."""
+    TARGET = "198.51.100.9"
+    ANSWERS = {"time exceeded": {"ttl": 1}, "fragmentation needed": {"df": True}}
+
+    def test_errors_about_copies_are_not_mirrored(self):
+        for name, target in self.ANSWERS.items():
+            with self.variant(answer=name):
+                scene = Scene(self.lab)
+                scene.collector.run(["nft", "flush ruleset"])
+                scene.collector.sysctl({"net.ipv4.ip_forward": 1, "net.ipv4.icmp_ratelimit": 0})
+                behind = self.lab.namespace("behind")
+                self.lab.veth(scene.collector, "cx", behind, "ry", mtu=100)
+                scene.collector.address("cx", "198.51.100.1/24")
+                scene.collector.neighbour(HOST, scene.host.mac("uA"), "uC")
+                scene.host.route("198.51.100.0/24", via=COLLECTOR)
+                scene.start(session(sources=own("uA")), targets=[{"name": "ids", "address": self.TARGET, **target}])
+                self.assert_answers_stay(scene)
+
+    def assert_answers_stay(self, scene):
+        """One datagram is mirrored once; the router's answer to its copy arrives and is left out."""
+        frame = packet.ethernet(udp(HOST, COLLECTOR), scene.host.mac("uA"), scene.collector.mac("uC"))
+        before = scene.totals()["s"]["matched_packets"]
+        with RawSender(scene.host, "uA") as sender:
+            sender.send(frame)
+        wait_until(lambda: own_frames(scene.agent.status(), "uA") > 0, 10, "an answer that was left out")
+        # The datagram, and what the collector's host itself says to it: nobody listens on its port.
+        self.assertLessEqual(scene.totals()["s"]["matched_packets"] - before, 2)
 
 
 main()

@@ -44,6 +44,15 @@ class Uplink(SceneCase):
         scene.host.offload("uA", tx=True)
         wait_until(lambda: self.staged_after_change(scene), 5, "copies through the stage")
 
+    def test_a_cut_copy_carries_the_checksum_of_the_wire(self):
+        scene = Scene(self.lab)
+        scene.host.offload("uA", tx=False)
+        scene.start(session(packet_length=200), options=["--hook", self.hook])
+        frame = scene.out(packet.ipv4(packet.udp(bytes(range(250)) * 2, GUEST, PEER, 5, 6), GUEST, PEER, packet.UDP))
+        inner, added = self.frames_on_the_cable(scene, lambda: scene.from_guest.send_partial(frame), 1)
+        self.assertEqual(inner, [frame[:200]])
+        self.assertEqual(added["staged"], 1)
+
     def staged_after_change(self, scene):
         before = scene.totals()
         scene.from_guest.send_partial(scene.out(packet.ipv4(packet.udp(b"x", GUEST, PEER, 5, 6), GUEST, PEER, packet.UDP)))

@@ -19,6 +19,8 @@ static const struct unit_bad bad_rows[] = {
     {LINE_SOURCES, "    sources: v1", 16, "sessions[0].sources", "must be a list, not \"v1\""},
     {LINE_SOURCES, "    sources: [v1]", 16, "sessions[0].sources[0]", "must be a mapping"},
     {LINE_SOURCES, "    sources: [{side: host}]", 16, "sessions[0].sources[0].device", "is required"},
+    {LINE_SOURCES, "    sources: [{device: vtap-far, side: host}]", 16, "sessions[0].sources[0].device",
+     "a device that is not vtap's own"},
     {LINE_SOURCES, "    sources: [{device: v1},\n      {device: v/2}]", 17, "sessions[0].sources[1].device",
      "must be a device's name"},
     {LINE_SOURCES, "    sources: [{device: v1, side: guest}]", 16, "sessions[0].sources[0].side",
