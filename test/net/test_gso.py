@@ -12,6 +12,8 @@ from scene import GUEST, GUEST6, PEER, PEER6, Scene, SceneCase, session
 from traffic import segments
 
 GSO = 1400
+SIZES = (10 * GSO,) if SMALL else (GSO + 1, 10 * GSO, 40000)
+LENGTHS = (14, 128) if SMALL else (14, 64, 128, 1000)
 OPTIONS = b"\1\1\x08\x0a" + bytes(8)  # timestamps, as every stack sends them
 
 
@@ -51,7 +53,7 @@ class SuperPackets(SceneCase):
         """(name, wire packets, function that sends)."""
         for name, build, sender in (("out", scene.out, scene.from_guest), ("in", scene.into, scene.from_host)):
             for kind, make in (("IPv4", super4), ("IPv6", super6)):
-                for size in (GSO + 1, 10 * GSO, 40000):
+                for size in SIZES:
                     frame = make(build, size)
                     yield (f"{name} {kind} {size}", segments(frame, GSO), lambda f=frame, s=sender: s.send_super(f, GSO))
 
@@ -81,7 +83,7 @@ class SuperPackets(SceneCase):
         """Each wire packet is cut, not the super-packet; the checksum in the cut copy is the one of the wire."""
         scene = self.started()
         for checksum in ("complete", "as_is"):
-            for length in (14, 64, 128, 1000):
+            for length in LENGTHS:
                 scene.reload(session(packet_length=length, checksum=checksum))
                 for name, wire, send in self.sends(scene):
                     with self.subTest(f"{length}, {checksum}, {name}"):
