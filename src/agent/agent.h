@@ -87,5 +87,3 @@ int vtap_reload_read(const char *path, struct vtap_config **ret_config, struct v
 bool vtap_apply_receives_copies(const struct vtap_agent *a, uint32_t ifindex, enum vtap_side side);
 /* Whether no program of somebody else runs before ours on that hook. apply.c */
 bool vtap_apply_is_first(struct vtap_agent *a, const struct vtap_attachment *at);
-/* Whether copies that leave by that device must go through the stage, because something sits ahead of us. apply.c */
-bool vtap_apply_uplink_crowded(struct vtap_agent *a, uint32_t ifindex);

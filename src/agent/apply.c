@@ -148,15 +148,33 @@ bool vtap_apply_is_first(struct vtap_agent *a, const struct vtap_attachment *at)
 	       0;
 }
 
-bool vtap_apply_uplink_crowded(struct vtap_agent *a, uint32_t ifindex)
+/* Whether nothing can refuse a copy behind our program while the uplink is up. Where that cannot be told: no. */
+static bool uplink_is_direct(struct vtap_agent *a, const struct vtap_attachment *at)
 {
-	struct vtap_attachment at;
-	char name[IFNAMSIZ];
-	bool hooked = false;
+	struct vtap_order order;
+	uint32_t preference;
+	bool queue;
 
-	if (vtap_net_nft_egress(a->net, device_name(a, ifindex, name), &hooked) >= 0 && hooked)
-		return true;
-	return !attachment_find(a, ifindex, VTAP_HOOK_EGRESS, &at) || !vtap_apply_is_first(a, &at);
+	return !at->preference && vtap_dataplane_order(a->dataplane, at, &order) >= 0 && order.count == 1 &&
+	       vtap_net_clsact_first(a->net, at->ifindex, true, 0, &preference) == -ENOENT &&
+	       vtap_net_has_queue(a->net, at->ifindex, &queue) >= 0 && !queue;
+}
+
+/* What was found at an uplink that is ready to be used, as flags of a delivery. */
+static uint16_t uplink_flags(struct vtap_agent *a, const struct vtap_nexthop *h)
+{
+	bool hooked = false, completes = false;
+	struct vtap_attachment at;
+	uint16_t flags = 0;
+
+	if (vtap_net_completes_checksums(a->net, h->device, &completes) >= 0 && completes)
+		flags |= VTAP_DELIVERY_UPLINK_COMPLETES;
+	if ((vtap_net_nft_egress(a->net, h->device, &hooked) >= 0 && hooked) ||
+	    !attachment_find(a, h->ifindex, VTAP_HOOK_EGRESS, &at) || !vtap_apply_is_first(a, &at))
+		flags |= VTAP_DELIVERY_STAGE_ALL;
+	else if (uplink_is_direct(a, &at))
+		flags |= VTAP_DELIVERY_UPLINK_DIRECT;
+	return flags;
 }
 
 /* An uplink must be able to finish copies before any is sent there. */
@@ -195,7 +213,7 @@ static int delivery_publish(struct vtap_agent *a, const struct vtap_delivery *d,
 static int deliveries_apply(struct vtap_agent *a)
 {
 	uint32_t uplink = 0;
-	bool crowded = false, completes = false;
+	uint16_t flags = 0;
 
 	for (size_t i = 0; i < a->config->session_count; i++) {
 		const struct vtap_session *s = &a->config->sessions[i];
@@ -211,13 +229,9 @@ static int deliveries_apply(struct vtap_agent *a)
 		if (h->state == VTAP_NEXTHOP_READY && h->ifindex != uplink) {
 			uplink = h->ifindex;
 			uplink_apply(a, h);
-			crowded = vtap_apply_uplink_crowded(a, uplink);
-			if (vtap_net_completes_checksums(a->net, h->device, &completes) < 0)
-				completes = false;
+			flags = uplink_flags(a, h);
 		}
-		vtap_delivery_make(s, h, a->near_ifindex, h->state == VTAP_NEXTHOP_READY && crowded, &d);
-		if (h->state == VTAP_NEXTHOP_READY && completes)
-			d.flags |= VTAP_DELIVERY_UPLINK_COMPLETES;
+		vtap_delivery_make(s, h, a->near_ifindex, h->state == VTAP_NEXTHOP_READY ? flags : 0, &d);
 		r = delivery_publish(a, &d, &index);
 		if (r < 0)
 			return r;

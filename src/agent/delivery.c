@@ -99,7 +99,7 @@ static void header_write(const struct vtap_session *s, const struct vtap_nexthop
 }
 
 void vtap_delivery_make(const struct vtap_session *s, const struct vtap_nexthop *h, uint32_t stage_ifindex,
-			bool stage_all, struct vtap_delivery *ret_delivery)
+			uint16_t uplink_flags, struct vtap_delivery *ret_delivery)
 {
 	uint32_t overhead_bytes = vtap_delivery_overhead_bytes(s->target->address.family);
 	struct vtap_delivery d = {
@@ -110,6 +110,7 @@ void vtap_delivery_make(const struct vtap_session *s, const struct vtap_nexthop 
 	    .sample_packets = s->sample_packets,
 	    .sample_flows = s->sample_flows,
 	    .burst_ns = VTAP_LIMIT_BURST_NS,
+	    .flags = uplink_flags,
 	    .lost = lost_by_state[h->state],
 	};
 
@@ -117,8 +118,6 @@ void vtap_delivery_make(const struct vtap_session *s, const struct vtap_nexthop 
 		d.flags |= VTAP_DELIVERY_DROP;
 	if (s->checksum == VTAP_CHECKSUM_COMPLETE)
 		d.flags |= VTAP_DELIVERY_COMPLETE;
-	if (stage_all)
-		d.flags |= VTAP_DELIVERY_STAGE_ALL;
 	if (s->sample_packets > 1 || s->sample_flows > 1)
 		d.flags |= VTAP_DELIVERY_SAMPLED;
 	if (s->limit_packets_per_second)

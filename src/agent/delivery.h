@@ -13,9 +13,9 @@
 #define VTAP_DELIVERY_IPV4_BYTES 50U
 #define VTAP_DELIVERY_IPV6_BYTES 70U
 
-/* stage_all: every copy goes through the segmenting stage, because something sits ahead of us on the uplink. */
+/* uplink_flags: what was found there, VTAP_DELIVERY_STAGE_ALL and VTAP_DELIVERY_UPLINK_*. */
 void vtap_delivery_make(const struct vtap_session *session, const struct vtap_nexthop *nexthop, uint32_t stage_ifindex,
-			bool stage_all, struct vtap_delivery *ret_delivery);
+			uint16_t uplink_flags, struct vtap_delivery *ret_delivery);
 
 /* Bytes that the outer headers add to an inner frame, from the outer IP header on. */
 uint32_t vtap_delivery_overhead_bytes(uint8_t family);

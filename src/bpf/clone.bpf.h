@@ -17,7 +17,14 @@
 const volatile __u32 vtap_secret;
 
 /* Words of cb[] on a copy. */
-enum { VTAP_CB_SECRET, VTAP_CB_SESSION, VTAP_CB_HASH };
+enum { VTAP_CB_SECRET, VTAP_CB_SESSION, VTAP_CB_HASH, VTAP_CB_NOTE = VTAP_CB_HASH };
+
+/* What vtap_out at the uplink has to do with a copy: added to the secret. */
+enum {
+	VTAP_COPY_BARE, /* finish it; its source's program counts */
+	VTAP_COPY_FINISHED, /* nothing: the stage's program counts */
+	VTAP_COPY_DIRECT, /* count it */
+};
 
 struct vtap_source {
 	struct __sk_buff *skb;
@@ -86,6 +93,13 @@ static __always_inline int vtap_clone_needs_stage(struct __sk_buff *skb, const s
 	return !skb->vlan_present && skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6);
 }
 
+static __always_inline void vtap_copy_sign(struct __sk_buff *skb, __u32 what, __u32 session, __u32 hash_or_note)
+{
+	skb->cb[VTAP_CB_SECRET] = vtap_secret + what;
+	skb->cb[VTAP_CB_SESSION] = session;
+	skb->cb[VTAP_CB_HASH] = hash_or_note;
+}
+
 /* Clones to ifindex with the copy's papers on, and gives the original its own back. */
 static __always_inline long vtap_clone_send(struct __sk_buff *skb, __u32 ifindex, __u32 new_mark, __u32 session,
 					    __u32 hash)
@@ -95,9 +109,7 @@ static __always_inline long vtap_clone_send(struct __sk_buff *skb, __u32 ifindex
 	long r;
 
 	skb->mark = new_mark;
-	skb->cb[VTAP_CB_SECRET] = vtap_secret;
-	skb->cb[VTAP_CB_SESSION] = session;
-	skb->cb[VTAP_CB_HASH] = hash;
+	vtap_copy_sign(skb, VTAP_COPY_BARE, session, hash);
 	r = bpf_clone_redirect(skb, ifindex, 0);
 	skb->mark = mark;
 	skb->cb[VTAP_CB_SECRET] = cb0;

@@ -104,7 +104,7 @@ static __always_inline __u16 vtap_encap_fold(__u32 sum)
 static __always_inline int vtap_encap_write(struct __sk_buff *skb, const struct vtap_delivery *d, __u32 inner_bytes,
 					    __u32 hash)
 {
-	__u8 header[VTAP_ABI_HEADER_BYTES];
+	__u8 header[VTAP_ABI_HEADER_BYTES] __attribute__((aligned(8)));
 	__be16 sport = bpf_htons(49152 | (hash & 0x3fff));
 
 	__builtin_memcpy(header, d->header, sizeof(header));

@@ -26,11 +26,6 @@
 
 #define VTAP_NEXT TC_ACT_UNSPEC /* = TCX_NEXT: the programs behind ours run as if we were not there */
 
-static __always_inline int vtap_is_copy(const struct __sk_buff *skb)
-{
-	return skb->mark == VTAP_MARK && skb->cb[VTAP_CB_SECRET] == vtap_secret;
-}
-
 static __always_inline void vtap_count_own(__u32 port)
 {
 	struct vtap_port_counters *c = bpf_map_lookup_elem(&vtap_port_counters, &port);
@@ -122,9 +117,38 @@ static __noinline int vtap_finish_fast(struct __sk_buff *skb)
 	return finished->lost ? TC_ACT_SHOT : VTAP_NEXT;
 }
 
+/* A copy that the stage finished and sent by bpf_redirect(), which answers nobody: it is booked here, at the last place. */
+static __always_inline int vtap_sent_direct(struct __sk_buff *skb)
+{
+	struct vtap_finished finished = {.bytes = skb->len, .note = skb->cb[VTAP_CB_NOTE]};
+	struct vtap_counters *c;
+	struct vtap_copy copy;
+
+	vtap_copy_papers(skb, &copy);
+	c = vtap_stats_of(copy.slot, copy.direction);
+	if (!c)
+		return TC_ACT_SHOT;
+	if (!vtap_kernel_device_up(skb))
+		finished.lost = VTAP_LOST_UPLINK_DOWN;
+	vtap_stats_add(c, VTAP_UNSTAGED, 1);
+	vtap_stats_sent(c, 0, &finished, 1);
+	return finished.lost ? TC_ACT_SHOT : VTAP_NEXT;
+}
+
 SEC("tc") int vtap_out(struct __sk_buff *skb)
 {
-	return vtap_is_copy(skb) ? vtap_finish_fast(skb) : vtap_source_egress(skb);
+	__u32 sign = skb->cb[VTAP_CB_SECRET];
+
+	if (skb->mark != VTAP_MARK)
+		return vtap_source_egress(skb);
+	if (sign == vtap_secret + VTAP_COPY_BARE)
+		return vtap_finish_fast(skb);
+	if (sign == vtap_secret + VTAP_COPY_DIRECT)
+		return vtap_sent_direct(skb);
+	if (sign != vtap_secret + VTAP_COPY_FINISHED)
+		return vtap_source_egress(skb);
+	skb->cb[VTAP_CB_SECRET] = 0;
+	return VTAP_NEXT;
 }
 
 SEC("tc") int vtap_stage(struct __sk_buff *skb)
@@ -142,14 +166,19 @@ SEC("tc") int vtap_stage(struct __sk_buff *skb)
 	c = vtap_stats_of(copy.slot, copy.direction);
 	if (!c)
 		return TC_ACT_SHOT;
-	vtap_stats_add(c, VTAP_UNSTAGED, 1);
-	if (!d || d->lost) {
-		vtap_stats_add(c, d ? d->lost : VTAP_LOST_CHANGED, 1);
-		return TC_ACT_SHOT;
-	}
-	vtap_encap_finish(skb, d, copy.hash, &finished);
-	if (!finished.lost)
+	if (!d || d->lost)
+		finished.lost = d ? d->lost : VTAP_LOST_CHANGED;
+	else
+		vtap_encap_finish(skb, d, copy.hash, &finished);
+	if (d && !finished.lost) {
+		if (d->flags & VTAP_DELIVERY_UPLINK_DIRECT) {
+			vtap_copy_sign(skb, VTAP_COPY_DIRECT, copy.slot | copy.direction << 16, finished.note);
+			return bpf_redirect(d->uplink_ifindex, 0);
+		}
+		vtap_copy_sign(skb, VTAP_COPY_FINISHED, 0, 0);
 		r = bpf_clone_redirect(skb, d->uplink_ifindex, 0);
+	}
+	vtap_stats_add(c, VTAP_UNSTAGED, 1);
 	vtap_stats_sent(c, r, &finished, 1);
 	return TC_ACT_SHOT;
 }

@@ -10,7 +10,7 @@
 #include <linux/bpf.h>
 #include <linux/types.h>
 
-#define VTAP_LAYOUT_VERSION 1
+#define VTAP_LAYOUT_VERSION 2
 
 #define VTAP_ABI_PORTS 1024 /* interfaces with sources on one host */
 #define VTAP_ABI_SESSIONS 1024 /* session slots of one host */
@@ -127,7 +127,8 @@ struct vtap_delivery {
 	__u16 flags; /* VTAP_DELIVERY_* */
 	__u16 lost; /* 0 = ready; else the counter under which copies are lost until a next hop is known */
 	__u16 header_sum; /* IPv4: ones' complement sum of the header without total length and identification */
-	__u8 header[VTAP_ABI_HEADER_BYTES]; /* lengths, identification, checksum and UDP source port are 0 */
+	/* Lengths, identification, checksum and UDP source port are 0. Aligned, so that it is copied by words. */
+	__u8 header[VTAP_ABI_HEADER_BYTES] __attribute__((aligned(8)));
 };
 _Static_assert(sizeof(struct vtap_delivery) == 56 + VTAP_ABI_HEADER_BYTES, "shared with mirror.bpf.c");
 
@@ -139,6 +140,8 @@ _Static_assert(sizeof(struct vtap_delivery) == 56 + VTAP_ABI_HEADER_BYTES, "shar
 #define VTAP_DELIVERY_LIMITED 0x20
 #define VTAP_DELIVERY_UPLINK_COMPLETES                                                                                 \
 	0x40 /* the uplink offloads no checksum: the kernel completes whole copies there */
+#define VTAP_DELIVERY_UPLINK_DIRECT                                                                                    \
+	0x80 /* nothing there can refuse a copy while it is up: it has no queue, and no program but ours */
 
 /* Token buckets of one session, shared by all CPUs: the time up to which what was sent is paid for. */
 struct vtap_bucket {
@@ -196,10 +199,11 @@ struct vtap_port_counters {
 
 /* Tunnel endpoint whose traffic is never mirrored; port in host order. */
 struct vtap_guard {
-	__u8 address[16]; /* as in vtap_packet */
+	__u8 address[16] __attribute__((aligned(8))); /* as in vtap_packet */
 	__u32 port;
+	__u32 pad;
 };
-_Static_assert(sizeof(struct vtap_guard) == 20, "shared with mirror.bpf.c");
+_Static_assert(sizeof(struct vtap_guard) == 24, "shared with mirror.bpf.c");
 
 /* Single element: what the whole data plane needs to know. */
 struct vtap_globals {

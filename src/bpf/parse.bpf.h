@@ -229,26 +229,36 @@ static __always_inline void vtap_parse_transport(struct __sk_buff *skb, __u32 of
 		vtap_parse_ports(p, ports.sport, ports.dport);
 }
 
+/* A global function is verified once, by itself: whatever it may have found is one state for what comes after it. */
+#ifdef __bpf__
+#define VTAP_GLOBAL __noinline
+#else
+#define VTAP_GLOBAL static inline
+#endif
+
 /*
  * Fills *p, which must be zeroed, and *f when the packet is a fragment. Everything but the ports that a first fragment
- * lends to later ones: vtap_fragment_ports() adds those.
+ * lends to later ones: vtap_fragment_ports() adds those. Returns 0.
  */
-static __always_inline void vtap_parse(struct __sk_buff *skb, struct vtap_packet *p, struct vtap_fragment *f)
+VTAP_GLOBAL int vtap_parse(struct __sk_buff *skb, struct vtap_packet *p, struct vtap_fragment *f)
 {
 	__u32 offset;
 
+	if (!p || !f)
+		return 0;
 	p->vlan = VTAP_VLAN_NONE;
 	offset = vtap_parse_ethernet(skb, p);
 	p->l3_offset = offset;
 	if (!offset)
-		return;
+		return 0;
 	if (p->ethertype == ETH_P_IP)
 		offset = vtap_parse_ipv4(skb, offset, p, f);
 	else if (p->ethertype == ETH_P_IPV6)
 		offset = vtap_parse_ipv6(skb, offset, p, f);
 	else
-		return;
+		return 0;
 	p->l4_offset = offset;
 	if (offset && !(p->flags & VTAP_PACKET_LATER_FRAGMENT))
 		vtap_parse_transport(skb, offset, p);
+	return 0;
 }

@@ -17,6 +17,7 @@ static const struct nla_policy link_policy[IFLA_MAX + 1] = {
     [IFLA_MTU] = {.type = NLA_U32},
     [IFLA_OPERSTATE] = {.type = NLA_U8},
     [IFLA_MASTER] = {.type = NLA_U32},
+    [IFLA_QDISC] = {.type = NLA_STRING},
     [IFLA_LINKINFO] = {.type = NLA_NESTED},
     [IFLA_STATS64] = {.minlen = offsetof(struct rtnl_link_stats64, rx_nohandler)},
 };
@@ -186,6 +187,29 @@ int vtap_net_link_by_index(const struct vtap_net *n, uint32_t ifindex, struct vt
 		return -ENODEV;
 	*ret_link = n->links.items[at];
 	return 0;
+}
+
+static int queue_from_link(const struct nlmsghdr *h, void *userdata)
+{
+	struct nlattr *tb[IFLA_MAX + 1];
+	bool *queue = userdata;
+
+	if (nlmsg_parse((struct nlmsghdr *)h, sizeof(struct ifinfomsg), tb, IFLA_MAX, link_policy) < 0)
+		return -EBADMSG;
+	*queue = !tb[IFLA_QDISC] || nla_strcmp(tb[IFLA_QDISC], "noqueue") != 0;
+	return 0;
+}
+
+int vtap_net_has_queue(struct vtap_net *n, uint32_t ifindex, bool *ret_queue)
+{
+	const struct ifinfomsg header = {.ifi_family = AF_UNSPEC, .ifi_index = (int)ifindex};
+	_cleanup_message_ struct nl_msg *m = NULL;
+
+	m = vtap_net_message_new(RTM_GETLINK, 0, &header, sizeof(header));
+	if (!m)
+		return -ENOMEM;
+	*ret_queue = true;
+	return vtap_net_request(n, n->route_fd, m, queue_from_link, ret_queue);
 }
 
 static int drops_from_link(const struct nlmsghdr *h, void *userdata)

@@ -17,7 +17,7 @@
 
 static const unsigned monitor_groups[] = {
     RTNLGRP_LINK,       RTNLGRP_NEIGH,     RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE,
-    RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE,   RTNLGRP_NEXTHOP,
+    RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE,   RTNLGRP_NEXTHOP,     RTNLGRP_TC,
 };
 
 static int netlink_open(int protocol, int flags, int *ret_fd)
@@ -256,6 +256,10 @@ static int note(struct vtap_net *n, const struct nlmsghdr *h, unsigned *events)
 		if (r < 0)
 			return r;
 		*events |= changed ? VTAP_NET_LINK : 0;
+		return 0;
+	case RTM_NEWQDISC:
+	case RTM_DELQDISC:
+		*events |= VTAP_NET_LINK;
 		return 0;
 	case RTM_NEWNEIGH:
 	case RTM_DELNEIGH:

@@ -31,7 +31,7 @@ struct vtap_link {
 
 /* What changed; several changes may be folded into one call. */
 enum vtap_net_event {
-	VTAP_NET_LINK = 1, /* a link appeared, changed or went: ifindex */
+	VTAP_NET_LINK = 1, /* a link, or its queue, appeared, changed or went */
 	VTAP_NET_ROUTE = 2, /* routes, rules or addresses changed: no detail */
 	VTAP_NET_NEIGHBOUR = 4, /* a neighbour changed: no detail */
 	VTAP_NET_LOST = 8, /* the kernel dropped notifications: everything must be read again; comes with the others */
@@ -103,6 +103,9 @@ int vtap_net_stage_remove(struct vtap_net *n, const char *near, const char *far)
  * (ethtool's tx-checksum-*).
  */
 int vtap_net_completes_checksums(struct vtap_net *n, const char *device, bool *ret_completes);
+
+/* Whether a queueing discipline stands before that device's driver, which may refuse packets. */
+int vtap_net_has_queue(struct vtap_net *n, uint32_t ifindex, bool *ret_queue);
 
 /* Drops of a device as it counts them itself (IFLA_STATS64 and the root qdisc). */
 struct vtap_link_drops {

@@ -122,26 +122,28 @@ class Contender:
         wrong = f"{due} copies due, {left} left, {arrived} arrived" if {arrived, left} != {due} else ""
         return took_ns, wrong
 
-    def iperf3(self, seconds):
+    def iperf3(self, size_bytes):
         """Bits per second from the guest to the host."""
         server = self.host.spawn(["taskset", "-c", PEER_CPU, "iperf3", "-s", "-1"])
         try:
             self.host.wait_listens(5201)
-            done = self.guest.run(["taskset", "-c", SENDER_CPU, "iperf3", "-J", "-c", HOST, "-t", seconds])
+            done = self.guest.run(["taskset", "-c", SENDER_CPU, "iperf3", "-J", "-c", HOST, "-n", size_bytes])
         finally:
             end_process(server)
         return json.loads(done.stdout)["end"]["sum_received"]["bits_per_second"]
 
     def other_guest(self):
-        """A guest of another host: guest - host - other host - other guest, each a cable, both hosts routing."""
+        """A guest of another host: both hosts have a bridge for their guests, and route between it and the cable to the other."""
         other, guest = (self.lab.namespace(f"{self.label}-{name}") for name in ("o", "og"))
         self.lab.veth(self.host, "w1", other, "w2")
         self.lab.veth(other, "p1", guest, "eth0")
-        for namespace, device, address in ((self.host, "w1", "10.0.1.1"), (other, "w2", "10.0.1.2"), (other, "p1", "10.0.2.1"),
-                                           (guest, "eth0", OTHER_GUEST)):
+        for host, port in ((self.host, "v1"), (other, "p1")):
+            host.ip(f"addr flush dev {port}", f"link add br0 address {host.mac(port)} type bridge", f"link set {port} master br0",
+                    "link set br0 up")
+            host.sysctl({"net.ipv4.ip_forward": 1})
+        for namespace, device, address in ((self.host, "br0", HOST), (self.host, "w1", "10.0.1.1"), (other, "w2", "10.0.1.2"),
+                                           (other, "br0", "10.0.2.1"), (guest, "eth0", OTHER_GUEST)):
             namespace.address(device, address + "/24")
-        for namespace in (self.host, other):
-            namespace.sysctl({"net.ipv4.ip_forward": 1})
         self.guest.route("10.0.2.0/24", via=HOST)
         self.host.route("10.0.2.0/24", via="10.0.1.2")
         other.route("10.0.0.0/24", via="10.0.1.1")

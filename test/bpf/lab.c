@@ -165,7 +165,7 @@ void lab_delivery(const struct lab *l, uint8_t family, struct vtap_delivery *ret
 	assert_int_equal(vtap_addr_parse(family == AF_INET6 ? "2001:db8::1" : "192.0.2.1", &nexthop.source), 0);
 	assert_int_equal(vtap_mac_parse("02:00:00:00:00:aa", &nexthop.source_mac), 0);
 	assert_int_equal(vtap_mac_parse("02:00:00:00:00:bb", &nexthop.destination_mac), 0);
-	vtap_delivery_make(&session, &nexthop, l->sink, false, ret_delivery);
+	vtap_delivery_make(&session, &nexthop, l->sink, 0, ret_delivery);
 }
 
 void lab_deliver(struct lab *l, uint16_t slot, const struct vtap_delivery *delivery)

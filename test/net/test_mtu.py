@@ -5,6 +5,7 @@ import os
 
 import packet
 from case import main
+from lab import wait_until
 from scene import COLLECTOR, GUEST, GUEST6, PEER, PEER6, SceneCase, lost, session
 from traffic import segments
 
@@ -91,9 +92,17 @@ class MtuClsact(Mtu):
 
 
 class FullQueue(SceneCase):
+    def wait_for_queue(self, scene, send_one, packets_each):
+        """Copies from the stage ask the queue as soon as the agent has seen that there is one now."""
+        def seen():
+            added = scene.mirror(lambda: [send_one(scene) for _ in range(20)], 20 * packets_each, received=0).added
+            return added["lost_queue"] > 0
+        wait_until(seen, 5, "the agent to see the queue")
+
     def run_with(self, send_one, packets_each, **keys):
         scene = self.started(session(**keys))
         scene.host.tc("qdisc add dev uA root tbf rate 800kbit burst 4000 limit 4000")
+        self.wait_for_queue(scene, send_one, packets_each)
 
         def send():
             for _ in range(100):

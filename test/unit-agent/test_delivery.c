@@ -29,7 +29,7 @@ static struct vtap_delivery make(const struct scene *s)
 	struct vtap_delivery d;
 
 	memset(&d, 0xee, sizeof(d));
-	vtap_delivery_make(&s->session, &s->nexthop, 7, false, &d);
+	vtap_delivery_make(&s->session, &s->nexthop, 7, 0, &d);
 	return d;
 }
 
@@ -138,7 +138,7 @@ static void test_flags_and_lengths(void **state)
 	d = make(&s);
 	assert_int_equal(d.packet_length, 128);
 	assert_int_equal(d.flags, VTAP_DELIVERY_DROP);
-	vtap_delivery_make(&s.session, &s.nexthop, 7, true, &d);
+	vtap_delivery_make(&s.session, &s.nexthop, 7, VTAP_DELIVERY_STAGE_ALL, &d);
 	assert_int_equal(d.flags, VTAP_DELIVERY_DROP | VTAP_DELIVERY_STAGE_ALL);
 	/* A path that has no room for the headers has none for a copy either. */
 	s.nexthop.mtu = 36;
@@ -219,8 +219,8 @@ static void test_no_byte_is_left_as_it_was(void **state)
 	scene_make(&s, "172.31.0.2", "172.31.0.1");
 	memset(&a, 0x00, sizeof(a));
 	memset(&b, 0xff, sizeof(b));
-	vtap_delivery_make(&s.session, &s.nexthop, 7, false, &a);
-	vtap_delivery_make(&s.session, &s.nexthop, 7, false, &b);
+	vtap_delivery_make(&s.session, &s.nexthop, 7, 0, &a);
+	vtap_delivery_make(&s.session, &s.nexthop, 7, 0, &b);
 	assert_memory_equal(&a, &b, sizeof(a));
 }
 
