@@ -120,6 +120,8 @@ static int nexthops_resolve(struct vtap_agent *a)
 
 		if (r < 0)
 			return r;
+		/* Should the request fail, the next round asks again: the state says meanwhile what is missing. */
+		(void)vtap_nexthop_request(a->net, &a->nexthops[i]);
 	}
 	return 0;
 }

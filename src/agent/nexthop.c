@@ -65,8 +65,6 @@ static int neighbour_resolve(struct vtap_net *net, struct vtap_nexthop *h)
 		return r;
 	if (state != VTAP_NEIGHBOUR_NONE)
 		return verdict(h, VTAP_NEXTHOP_READY, "%s", "");
-	/* Should the request fail, the next round asks again: the state says meanwhile what is missing. */
-	(void)vtap_net_neighbour_resolve(net, h->ifindex, &h->neighbour);
 	return verdict(h, VTAP_NEXTHOP_NO_NEIGHBOUR, "%s does not answer on %s", vtap_addr_format(&h->neighbour, text),
 		       h->device);
 }
@@ -115,6 +113,11 @@ int vtap_nexthop_resolve(struct vtap_net *net, const struct vtap_target *target,
 		return r;
 	*ret_nexthop = h;
 	return 0;
+}
+
+int vtap_nexthop_request(struct vtap_net *net, const struct vtap_nexthop *h)
+{
+	return h->state == VTAP_NEXTHOP_NO_NEIGHBOUR ? vtap_net_neighbour_resolve(net, h->ifindex, &h->neighbour) : 0;
 }
 
 int vtap_nexthop_solicit(struct vtap_net *net, const struct vtap_nexthop *h)

@@ -32,11 +32,13 @@ struct vtap_nexthop {
 };
 
 /*
- * Asks the kernel. What it says always becomes a state; negative only when it cannot be asked. A neighbour that is not known
- * is asked for, so that a later event brings it.
+ * Asks the kernel, and changes nothing. What it says always becomes a state; negative only when it cannot be asked.
  */
 int vtap_nexthop_resolve(struct vtap_net *net, const struct vtap_target *target, const char *preferred_uplink,
 			 struct vtap_nexthop *ret_nexthop);
+
+/* Makes the kernel ask for a neighbour that is not known; the answer comes as an event. */
+int vtap_nexthop_request(struct vtap_net *net, const struct vtap_nexthop *nexthop);
 
 /* Asks by broadcast whether the neighbour is still where we think; the answer comes as an event. */
 int vtap_nexthop_solicit(struct vtap_net *net, const struct vtap_nexthop *nexthop);

@@ -142,9 +142,10 @@ class BadInput(HostCase):
                 self.assertEqual(done.stderr.splitlines()[0].split(": ", 1)[1], sentence)
 
     def test_check_of_a_good_file(self):
-        agent = self.agent()
+        agent = agent_module.Agent(self.host, config())
         done = agent.check(config())
         self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(self.host.run(["ip", "neigh", "show", "dev", "uA"]).stdout, "")
         self.assertRegex(done.stdout, r"^/\S+: correct, 1 sessions, 1 filters, 1 targets\n$")
         # The example of the documentation is a good file.
         example = os.path.join(agent_module.PROJECT, "packaging", "examples", "agent.yaml")

@@ -244,6 +244,12 @@ static void test_neighbours(void **state)
 	assert_int_equal(kernel.n_resolved, 0);
 	kernel.neighbour = VTAP_NEIGHBOUR_NONE;
 	expect(*state, VTAP_NEXTHOP_NO_NEIGHBOUR, "172.31.0.2 does not answer on u7");
+	h = resolve(*state, "");
+	assert_int_equal(kernel.n_resolved, 0);
+	assert_int_equal(vtap_nexthop_request(NULL, &h), -EPERM);
+	assert_int_equal(kernel.n_resolved, 1);
+	h.state = VTAP_NEXTHOP_READY;
+	assert_int_equal(vtap_nexthop_request(NULL, &h), 0);
 	assert_int_equal(kernel.n_resolved, 1);
 	kernel.neighbour_error = -ENOBUFS;
 	assert_int_equal(vtap_nexthop_resolve(NULL, *state, "", &h), -ENOBUFS);
