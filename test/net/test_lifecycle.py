@@ -285,13 +285,15 @@ class PinDirectory(HostCase):
         self.assertRegex(text, r"^vtap-agent: .*(private|alone).*--pin-dir on a bpffs that was mounted outside, or --unpinned\n$")
         self.assertEqual(stage_devices(self.host), [])
 
-    def test_ip_netns_exec_unpinned_runs(self):
-        process, state = self.in_ip_netns("--unpinned")
-
+    def wait_mirrors(self, process, state):
         def mirrors():
             done = self.host.run([agent_module.PROGRAM, "--status", "--json", "--state-dir", state], check=False)
             return done.returncode == 0 and json.loads(done.stdout)["sessions"][0]["state"] == "active"
         wait_until(mirrors, 20, lambda: f"an active session: {self.lab.log_of(process)}")
+
+    def test_ip_netns_exec_unpinned_runs(self):
+        process, state = self.in_ip_netns("--unpinned")
+        self.wait_mirrors(process, state)
         self.expect_mirrored()
         process.terminate()
         self.assertEqual(process.wait(10), 0)
@@ -302,7 +304,8 @@ class PinDirectory(HostCase):
             skip("the first process of this machine has another root, so nothing that is mounted here counts as lasting")
         directory = self.lab.bpffs("lasting") + "/vtap"
         process, state = self.in_ip_netns("--pin-dir", directory)
-        wait_until(lambda: os.path.exists(directory + "/maps/vtap_globals"), 20, lambda: self.lab.log_of(process))
+        self.wait_mirrors(process, state)
+        self.assertTrue(os.path.exists(directory + "/maps/vtap_globals"))
         self.expect_mirrored()
         process.terminate()
         self.assertEqual(process.wait(10), 0)
