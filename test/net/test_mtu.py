@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Copies that do not fit the path, an uplink whose queue is full, and one that is down: each under its own counter."""
 
+import json
 import os
 
 import packet
@@ -98,6 +99,8 @@ class FullQueue(SceneCase):
             added = scene.mirror(lambda: [send_one(scene) for _ in range(20)], 20 * packets_each, received=0).added
             return added["lost_queue"] > 0
         wait_until(seen, 5, "the agent to see the queue")
+        wait_until(lambda: json.loads(scene.host.tc("-j -s qdisc show dev uA root"))[0]["qlen"] == 0, 10,
+                   "the queue to be empty again")
 
     def run_with(self, send_one, packets_each, **keys):
         scene = self.started(session(**keys))
