@@ -31,9 +31,7 @@ struct vtap_nexthop {
 	struct vtap_mac source_mac, destination_mac;
 };
 
-/*
- * Asks the kernel, and changes nothing. What it says always becomes a state; negative only when it cannot be asked.
- */
+/* Asks the kernel, and changes nothing. What it says always becomes a state; negative only when it cannot be asked. */
 int vtap_nexthop_resolve(struct vtap_net *net, const struct vtap_target *target, const char *preferred_uplink,
 			 struct vtap_nexthop *ret_nexthop);
 

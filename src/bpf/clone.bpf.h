@@ -17,7 +17,7 @@
 const volatile __u32 vtap_secret;
 
 /* Words of cb[] on a copy. */
-enum { VTAP_CB_SECRET, VTAP_CB_SESSION, VTAP_CB_HASH, VTAP_CB_NOTE = VTAP_CB_HASH };
+enum { VTAP_CB_SECRET, VTAP_CB_SESSION, VTAP_CB_HASH, VTAP_CB_NOTE = VTAP_CB_HASH, VTAP_CB_BYTES };
 
 /* What vtap_out at the uplink has to do with a copy: added to the secret. */
 enum {

@@ -120,7 +120,7 @@ static __noinline int vtap_finish_fast(struct __sk_buff *skb)
 /* A copy that the stage finished and sent by bpf_redirect(), which answers nobody: it is booked here, at the last place. */
 static __always_inline int vtap_sent_direct(struct __sk_buff *skb)
 {
-	struct vtap_finished finished = {.bytes = skb->len, .note = skb->cb[VTAP_CB_NOTE]};
+	struct vtap_finished finished = {.bytes = skb->cb[VTAP_CB_BYTES], .note = skb->cb[VTAP_CB_NOTE]};
 	struct vtap_counters *c;
 	struct vtap_copy copy;
 
@@ -137,10 +137,11 @@ static __always_inline int vtap_sent_direct(struct __sk_buff *skb)
 
 SEC("tc") int vtap_out(struct __sk_buff *skb)
 {
-	__u32 sign = skb->cb[VTAP_CB_SECRET];
+	__u32 sign;
 
 	if (skb->mark != VTAP_MARK)
 		return vtap_source_egress(skb);
+	sign = skb->cb[VTAP_CB_SECRET];
 	if (sign == vtap_secret + VTAP_COPY_BARE)
 		return vtap_finish_fast(skb);
 	if (sign == vtap_secret + VTAP_COPY_DIRECT)
@@ -173,6 +174,7 @@ SEC("tc") int vtap_stage(struct __sk_buff *skb)
 	if (d && !finished.lost) {
 		if (d->flags & VTAP_DELIVERY_UPLINK_DIRECT) {
 			vtap_copy_sign(skb, VTAP_COPY_DIRECT, copy.slot | copy.direction << 16, finished.note);
+			skb->cb[VTAP_CB_BYTES] = finished.bytes;
 			return bpf_redirect(d->uplink_ifindex, 0);
 		}
 		vtap_copy_sign(skb, VTAP_COPY_FINISHED, 0, 0);

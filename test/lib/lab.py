@@ -163,7 +163,8 @@ class Namespace:
         self.run(["ethtool", "-K", device, *words])
 
     def bridge(self, name, ports=(), options=""):
-        self.ip(f"link add {name} type bridge {options}", f"link set {name} up",
+        """A bridge that sends nothing of its own: one that snoops multicast joins 224.0.0.106 whenever it comes up."""
+        self.ip(f"link add {name} type bridge mcast_snooping 0 {options}", f"link set {name} up",
                 *[f"link set {port} master {name}" for port in ports], *[f"link set {port} up" for port in ports])
 
     def listens(self, port, protocol="tcp"):
