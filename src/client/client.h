@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* HTTP requests to a controller. libcurl's owner. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "basic/error.h"
+#include "basic/util.h"
+
+#define VTAP_CLIENT_ANSWER_MAX_BYTES (64U << 20)
+
+struct vtap_client_options { /* texts are copied */
+	const char *url; /* "https://controller:8750"; http only for loopback, unless plain_anywhere */
+	const char *authority; /* PEM text; NULL = the system's */
+	const char *certificate, *key; /* PEM texts; NULL = none */
+	const char *user, *password; /* access key id and secret, sent as HTTP Basic; NULL = none */
+	const char *bearer; /* instead of these; NULL = none */
+	const char *user_agent;
+	unsigned connect_timeout_ms; /* 0 = 5000 */
+	bool plain_anywhere;
+	bool unverified; /* for the authority itself, whose hash is compared afterwards */
+};
+
+struct vtap_client_answer { /* owned by the receiver: vtap_client_answer_done() */
+	int result; /* 0 = there is an answer; else -ECONNREFUSED, -ETIMEDOUT, -EHOSTUNREACH, -EPROTO, -E2BIG, -ECANCELED,
+		       -EKEYREJECTED for a certificate that does not verify */
+	char error[160]; /* the sentence for result != 0 */
+	unsigned status;
+	char *body; /* NUL-terminated; never NULL when result is 0 */
+	size_t body_bytes;
+	char etag[96];
+};
+void vtap_client_answer_done(struct vtap_client_answer *a);
+
+struct vtap_client_request {
+	const char *method;
+	const char *path; /* with query, encoded */
+	const char *body; /* NULL = none */
+	size_t body_bytes;
+	const char *content_type; /* NULL = application/json */
+	const char *const *headers; /* further ones, "Name: value", ends with NULL; NULL = none */
+	unsigned timeout_ms; /* for the whole; 0 = 30000 */
+	/* Instead of collecting the body of a 2xx answer; negative cancels. NULL = collect. */
+	int (*on_data)(const void *data, size_t size_bytes, void *userdata);
+	void *userdata;
+};
+
+struct vtap_client;
+
+/* -EINVAL with *reterr: no such URL, or plain HTTP to somewhere else than loopback. */
+int vtap_client_new(const struct vtap_client_options *options, struct vtap_client **ret_client,
+		    struct vtap_error *reterr);
+struct vtap_client *vtap_client_free(struct vtap_client *c);
+VTAP_DEFINE_CLEANUP(struct vtap_client *, vtap_client_free);
+
+/* Waits for the answer, whose result is returned too. Connections are kept for the next request. */
+int vtap_client_perform(struct vtap_client *c, const struct vtap_client_request *request,
+			struct vtap_client_answer *ret_answer);
+
+/*
+ * Without waiting, for programs with a loop: the owner polls vtap_client_fd() for reading, at most for
+ * vtap_client_timeout_ms() (-1 = for ever), and calls vtap_client_run() after either; `done` is called from there only, owns
+ * the answer's parts, and may start further requests. Requests are copied. vtap_client_free() drops what is under way
+ * without calling `done`.
+ */
+typedef void (*vtap_client_done)(struct vtap_client_answer *answer, void *userdata);
+int vtap_client_start(struct vtap_client *c, const struct vtap_client_request *request, vtap_client_done done,
+		      void *userdata, uint64_t *ret_id);
+/* `done` is not called any more. Unknown ids are ignored. */
+void vtap_client_cancel(struct vtap_client *c, uint64_t id);
+int vtap_client_fd(const struct vtap_client *c);
+int vtap_client_timeout_ms(const struct vtap_client *c);
+int vtap_client_run(struct vtap_client *c);

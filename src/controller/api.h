@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What every request has in common: who asks, what may they, the parsed body, the answer as JSON or as problem+json. The
+ * routes are tables, one for each api_*.c; vtap_api_new() puts them together and serves them.
+ */
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "controller/change.h"
+#include "http/http.h"
+
+enum vtap_role { VTAP_ROLE_NONE, VTAP_ROLE_VIEWER, VTAP_ROLE_OPERATOR, VTAP_ROLE_ADMIN };
+
+struct vtap_principal { /* who asks; empty = nobody */
+	char user[VTAP_ID_STRLEN]; /* empty for agents */
+	char key[VTAP_ID_STRLEN]; /* the access key that was used, or empty */
+	char host[VTAP_ID_STRLEN]; /* an agent: its host */
+	char serial[33]; /* of the agent's certificate or the hash prefix of its token */
+	bool system_admin;
+};
+
+struct vtap_call { /* one request from its authentication to its answer; lives until it is answered */
+	struct vtap_controller *controller; /* borrowed */
+	const struct vtap_http_request *request; /* borrowed, valid until the answer */
+	const struct vtap_api_route *route;
+	struct vtap_principal principal;
+	char project
+	    [VTAP_ID_STRLEN]; /* of ?project= or the header X-Vtap-Project, else the user's only one; empty = none */
+	enum vtap_role role; /* of the principal in that project */
+	json_t *body; /* owned; NULL = none */
+	bool dry_run;
+
+	/* The answer. */
+	unsigned status; /* 0 = 200, or 204 without an answer */
+	json_t *answer; /* owned */
+	char etag[80];
+	char location[160];
+};
+
+/*
+ * Handlers return 0 with the answer set, VTAP_HTTP_LATER (they keep the call and end it with vtap_call_finish()), or what
+ * vtap_call_fail() returned. `change` is NULL for routes that do not write. Write handlers run in a batch, see change.h.
+ */
+typedef int (*vtap_api_handler)(struct vtap_call *call, struct vtap_change *change);
+
+enum {
+	VTAP_ROUTE_OPEN = 1 << 0, /* needs no credentials */
+	VTAP_ROUTE_WRITE = 1 << 1, /* runs with a change; its outcome is audited */
+	VTAP_ROUTE_SYSTEM = 1 << 2, /* system admins only */
+	VTAP_ROUTE_AGENT = 1 << 3, /* agents only: principal.host is set */
+	VTAP_ROUTE_RAW = 1 << 4, /* the body is not parsed */
+};
+
+struct vtap_api_route {
+	const char *method;
+	const char *path;
+	vtap_api_handler handler;
+	enum vtap_role role; /* the least that is needed in the project */
+	unsigned flags;
+	const struct vtap_kind *kind; /* for generic handlers */
+	size_t body_max_bytes; /* 0 = VTAP_API_BODY_MAX_BYTES */
+};
+#define VTAP_API_BODY_MAX_BYTES (256U << 10)
+
+/* Each owner of routes has one such table (ends with a NULL method). */
+extern const struct vtap_api_route
+    vtap_api_routes_resources[]; /* api_resource.c: list, get, create, patch, delete, enable, disable */
+extern const struct vtap_api_route vtap_api_routes_rules[]; /* api_rule.c */
+extern const struct vtap_api_route vtap_api_routes_access[]; /* api_access.c: login, logout, users, keys, whoami */
+extern const struct vtap_api_route vtap_api_routes_audit[]; /* api_audit.c, events too */
+extern const struct vtap_api_route vtap_api_routes_hosts[]; /* api_host.c: join tokens, discovered devices, adopt */
+extern const struct vtap_api_route vtap_api_routes_agents[]; /* api_agent.c: /agent/v1 */
+extern const struct vtap_api_route
+    vtap_api_routes_sessions[]; /* api_session.c: stats, history, preview, capture, check */
+extern const struct vtap_api_route vtap_api_routes_trace[]; /* api_trace.c */
+
+/*
+ * Sets a problem+json answer: status by code (-EINVAL 400, -EACCES 403, -ENOENT 404, -EEXIST and -EBUSY 409, -ESTALE 412,
+ * -E2BIG 413, -EDQUOT 422 quota, -ENOSPC 507, -EAGAIN 503 ...), the field's path and a sentence that says what to do.
+ * Returns code.
+ */
+int vtap_call_fail(struct vtap_call *call, int code, const char *field, const char *format, ...) VTAP_PRINTF(4, 5);
+int vtap_call_fail_error(struct vtap_call *call, const struct vtap_error *error);
+/* Ends a call that its handler kept: `r` as a handler would have returned it. */
+void vtap_call_finish(struct vtap_call *call, int r);
+
+/* The object that a path's {id} names (id, or name in the call's project), if the principal may see it; else 404 and NULL. */
+struct vtap_object *vtap_call_object(struct vtap_call *call, const struct vtap_kind *kind, const char *id_or_name);
+/* vtap_reference_resolve for vtap_resource_normalize(), with the call as userdata: objects that the principal may see. */
+int vtap_call_resolve(const char *kinds, const char *text, char ret_id[VTAP_ID_STRLEN], struct vtap_error *reterr,
+		      void *userdata);
+/* The role of the call's principal in another project. System admins are admins everywhere. */
+enum vtap_role vtap_call_role_in(const struct vtap_call *call, const char *project);
