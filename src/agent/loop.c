@@ -163,7 +163,8 @@ static int metrics_handler(const struct vtap_http_request *request, struct vtap_
 
 static int metrics_open(struct vtap_agent *a, struct vtap_error *reterr)
 {
-	static const struct vtap_http_route routes[] = {{"GET", "/metrics", metrics_handler}};
+	static const struct vtap_http_route routes[] = {
+	    {.method = "GET", .path = "/metrics", .handler = metrics_handler}};
 	struct vtap_http_endpoint endpoint;
 	int r;
 

@@ -39,13 +39,15 @@ static int handle_body(const struct vtap_http_request *request, struct vtap_http
 
 	if (n < 0)
 		return -ENOMEM;
-	*ret_response = (struct vtap_http_response){201, "text/plain", text, (size_t)n};
+	*ret_response = (struct vtap_http_response){
+	    .status = 201, .content_type = "text/plain", .body = text, .body_bytes = (size_t)n};
 	return 0;
 }
 
 static int handle_big(const struct vtap_http_request *request, struct vtap_http_response *ret_response, void *userdata)
 {
-	*ret_response = (struct vtap_http_response){200, NULL, calloc(1, BIG_BYTES), BIG_BYTES};
+	*ret_response =
+	    (struct vtap_http_response){.status = 200, .body = calloc(1, BIG_BYTES), .body_bytes = BIG_BYTES};
 	return 0;
 }
 
@@ -62,9 +64,13 @@ static int handle_failure(const struct vtap_http_request *request, struct vtap_h
 	return -EIO;
 }
 
+#define ROUTE(route_method, route_path, route_handler)                                                                 \
+	{                                                                                                              \
+		.method = (route_method), .path = (route_path), .handler = (route_handler)                             \
+	}
 static const struct vtap_http_route routes[] = {
-    {"GET", "/text", handle_text}, {"POST", "/text", handle_body},  {"POST", "/body", handle_body},
-    {"GET", "/big", handle_big},   {"GET", "/empty", handle_empty}, {"GET", "/failure", handle_failure},
+    ROUTE("GET", "/text", handle_text), ROUTE("POST", "/text", handle_body),  ROUTE("POST", "/body", handle_body),
+    ROUTE("GET", "/big", handle_big),   ROUTE("GET", "/empty", handle_empty), ROUTE("GET", "/failure", handle_failure),
 };
 
 static struct vtap_http_server *server_new(const char *endpoint)
