@@ -7,154 +7,30 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#include "basic/parse.h"
-
-#define ETHERTYPE_MIN 0x0600 /* below, the field is a length */
-
-static const struct vtap_word direction_words[] = {
-    {"in", VTAP_DIRECTION_IN},
-    {"out", VTAP_DIRECTION_OUT},
-    {},
-};
-
-static const struct vtap_word action_words[] = {
-    {"accept", VTAP_ACTION_ACCEPT},
-    {"reject", VTAP_ACTION_REJECT},
-    {},
-};
-
-static const struct vtap_word protocol_words[] = {
-    {"tcp", IPPROTO_TCP},   {"udp", IPPROTO_UDP},
-    {"icmp", IPPROTO_ICMP}, {"icmpv6", IPPROTO_ICMPV6},
-    {"sctp", IPPROTO_SCTP}, {"gre", IPPROTO_GRE},
-    {"esp", IPPROTO_ESP},   {"ah", IPPROTO_AH},
-    {"igmp", IPPROTO_IGMP}, {"ipip", IPPROTO_IPIP},
-    {"ipv6", IPPROTO_IPV6}, {"udplite", IPPROTO_UDPLITE},
-    {"dccp", IPPROTO_DCCP}, {"pim", IPPROTO_PIM},
-    {"ospf", 89},           {"l2tp", 115},
-    {"vrrp", 112},          {},
-};
-
-static const struct vtap_word ethertype_words[] = {
-    {"any", VTAP_ETHERTYPE_ANY}, {"ip", VTAP_ETHERTYPE_IP},
-    {"ipv4", ETH_P_IP},          {"ipv6", ETH_P_IPV6},
-    {"arp", ETH_P_ARP},          {"rarp", ETH_P_RARP},
-    {"lldp", ETH_P_LLDP},        {"lacp", ETH_P_SLOW},
-    {"mpls", ETH_P_MPLS_UC},     {"mpls-multicast", ETH_P_MPLS_MC},
-    {"pppoe", ETH_P_PPP_SES},    {"pppoe-discovery", ETH_P_PPP_DISC},
-    {"eapol", ETH_P_PAE},        {"macsec", ETH_P_MACSEC},
-    {"ptp", ETH_P_1588},         {},
-};
+#include "model/words.h"
 
 static const int protocols_with_ports[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP, IPPROTO_UDPLITE, IPPROTO_DCCP};
 
-/* A name of the field's words, or a number in the field's range. False for neither. */
-static bool word_or_number(const struct vtap_place *p, const struct vtap_field *f, int32_t *ret)
-{
-	const char *text = json_string_value(p->value);
-	uint64_t number;
-	int value;
-
-	if (json_is_integer(p->value)) {
-		json_int_t given = json_integer_value(p->value);
-
-		if (given < (json_int_t)f->min || given > (json_int_t)f->max)
-			return false;
-		*ret = (int32_t)given;
-		return true;
-	}
-	if (!text)
-		return false;
-	if (vtap_word_find(f->words, text, &value)) {
-		*ret = value;
-		return true;
-	}
-	if (vtap_parse_u64(text, f->min, f->max, &number) < 0)
-		return false;
-	*ret = (int32_t)number;
-	return true;
-}
-
-static int read_protocol(const struct vtap_place *p, const struct vtap_field *f, void *object)
-{
-	struct vtap_rule *rule = object;
-
-	if (!word_or_number(p, f, &rule->protocol))
-		return vtap_place_fail_value(p,
-					     "a protocol's name (tcp, udp, icmp, icmpv6, sctp ...) or number 0..255");
-	return 0;
-}
-
-static int read_ethertype(const struct vtap_place *p, const struct vtap_field *f, void *object)
-{
-	struct vtap_rule *rule = object;
-
-	if (!word_or_number(p, f, &rule->ethertype))
-		return vtap_place_fail_value(
-		    p, "an ethertype's name (ipv4, ipv6, arp, lldp, any ...) or number 0x0600..0xffff");
-	if (rule->ethertype == ETH_P_8021Q || rule->ethertype == ETH_P_8021AD)
-		return vtap_place_fail(p, -EINVAL, "is taken behind the VLAN tags; use vlan to match a tag");
-	return 0;
-}
-
-static int read_prefix(const struct vtap_place *p, const struct vtap_field *f, void *object)
-{
-	struct vtap_prefix *prefix = (struct vtap_prefix *)((char *)object + f->offset), meant;
-	const char *text = json_string_value(p->value);
-	char buffer[VTAP_PREFIX_STRLEN];
-	int r;
-
-	r = text ? vtap_prefix_parse(text, prefix) : -EINVAL;
-	if (r == -ERANGE && vtap_prefix_parse_loose(text, &meant) == 0)
-		return vtap_place_fail_value(p, "%s (the bits behind the prefix must be 0)",
-					     vtap_prefix_format(&meant, buffer));
-	if (r < 0)
-		return vtap_place_fail_value(p, "a prefix such as 10.0.0.0/8 or 2001:db8::/32");
-	return 0;
-}
-
-/* The first port goes to the field's offset, the last one right behind it. */
-static int read_ports(const struct vtap_place *p, const struct vtap_field *f, void *object)
-{
-	uint16_t *range = (uint16_t *)((char *)object + f->offset);
-	const char *text = json_string_value(p->value);
-	json_int_t port = json_integer_value(p->value);
-	int r = -EINVAL;
-
-	if (text) {
-		r = vtap_parse_port_range(text, &range[0], &range[1]);
-	} else if (json_is_integer(p->value) && port >= 0 && port <= UINT16_MAX) {
-		range[0] = range[1] = (uint16_t)port;
-		r = 0;
-	}
-	if (r == -EDOM)
-		return vtap_place_fail_value(p, "a range from the lower port to the higher");
-	if (r < 0)
-		return vtap_place_fail_value(p, "a port 0..65535 or a range such as 80-443");
-	return 0;
-}
-
 _Static_assert(offsetof(struct vtap_rule, source_port_last) ==
 		   offsetof(struct vtap_rule, source_port_first) + sizeof(uint16_t),
-	       "read_ports() fills both");
+	       "vtap_place_read_ports() fills both");
 _Static_assert(offsetof(struct vtap_rule, destination_port_last) ==
 		   offsetof(struct vtap_rule, destination_port_first) + sizeof(uint16_t),
-	       "read_ports() fills both");
+	       "vtap_place_read_ports() fills both");
 
 static const struct vtap_field rule_fields[] = {
-    {VTAP_FIELD_WORD("direction", struct vtap_rule, direction, direction_words), .required = true},
+    {VTAP_FIELD_WORD("direction", struct vtap_rule, direction, vtap_direction_words), .required = true},
     {VTAP_FIELD_NUMBER("number", struct vtap_rule, number, 1, VTAP_RULE_NUMBER_MAX), .required = true},
-    {VTAP_FIELD_WORD("action", struct vtap_rule, action, action_words), .required = true},
-    {VTAP_FIELD("protocol", struct vtap_rule, protocol, read_protocol), .max = 255, .words = protocol_words},
-    {VTAP_FIELD("source", struct vtap_rule, source, read_prefix)},
-    {VTAP_FIELD("destination", struct vtap_rule, destination, read_prefix)},
-    {VTAP_FIELD("source_ports", struct vtap_rule, source_port_first, read_ports)},
-    {VTAP_FIELD("destination_ports", struct vtap_rule, destination_port_first, read_ports)},
+    {VTAP_FIELD_WORD("action", struct vtap_rule, action, vtap_action_words), .required = true},
+    {VTAP_FIELD("protocol", struct vtap_rule, protocol, vtap_words_read_protocol)},
+    {VTAP_FIELD("source", struct vtap_rule, source, vtap_place_read_prefix)},
+    {VTAP_FIELD("destination", struct vtap_rule, destination, vtap_place_read_prefix)},
+    {VTAP_FIELD("source_ports", struct vtap_rule, source_port_first, vtap_place_read_ports)},
+    {VTAP_FIELD("destination_ports", struct vtap_rule, destination_port_first, vtap_place_read_ports)},
     {VTAP_FIELD_NUMBER("icmp_type", struct vtap_rule, icmp_type, 0, 255)},
     {VTAP_FIELD_NUMBER("icmp_code", struct vtap_rule, icmp_code, 0, 255)},
     {VTAP_FIELD_NUMBER("vlan", struct vtap_rule, vlan, 1, 4094)},
-    {VTAP_FIELD("ethertype", struct vtap_rule, ethertype, read_ethertype), .min = ETHERTYPE_MIN, .max = 0xffff,
-     .words = ethertype_words},
+    {VTAP_FIELD("ethertype", struct vtap_rule, ethertype, vtap_words_read_ethertype)},
     {},
 };
 
@@ -249,7 +125,7 @@ static int check_ethertype(const struct vtap_place *p, const struct vtap_rule *r
 		return 0;
 	for (size_t i = 0; i < VTAP_ARRAY_SIZE(conditions); i++) {
 		struct vtap_place member = vtap_place_member(p, conditions[i].key);
-		const char *name = vtap_word_name(ethertype_words, rule->ethertype);
+		const char *name = vtap_word_name(vtap_ethertype_words, rule->ethertype);
 
 		if (conditions[i].given)
 			return vtap_place_fail(&member, -EINVAL,
@@ -259,7 +135,7 @@ static int check_ethertype(const struct vtap_place *p, const struct vtap_rule *r
 	return 0;
 }
 
-static int read_rule(const struct vtap_place *p, struct vtap_rule *ret)
+int vtap_rule_read(const struct vtap_place *p, struct vtap_rule *ret)
 {
 	static int (*const checks[])(const struct vtap_place *p, const struct vtap_rule *rule) = {
 	    check_ports,
@@ -329,7 +205,7 @@ static int read_rules(const struct vtap_place *p, const struct vtap_field *f, vo
 		struct vtap_place element = vtap_place_element(p, i);
 		struct vtap_rule rule;
 
-		r = read_rule(&element, &rule);
+		r = vtap_rule_read(&element, &rule);
 		if (r < 0)
 			return r;
 		r = insert_rule(&element, filter, &rule);
@@ -372,5 +248,5 @@ void vtap_filter_done(struct vtap_filter *f)
 
 const char *vtap_direction_name(enum vtap_direction d)
 {
-	return vtap_word_name(direction_words, (int)d);
+	return vtap_word_name(vtap_direction_words, (int)d);
 }

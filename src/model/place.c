@@ -141,35 +141,44 @@ static size_t distance(const char *a, const char *b)
 	return row[length];
 }
 
-static const char *nearest(const struct vtap_field *fields, const char *key)
+static const char *nearest(const char *const *names, const char *key)
 {
 	size_t best = 3; /* two wrong characters are a slip, three are another word */
 	const char *name = NULL;
 
-	for (const struct vtap_field *f = fields; f->name; f++) {
-		size_t d = distance(key, f->name);
+	for (; *names; names++) {
+		size_t d = distance(key, *names);
 
-		if (d < best && d < strlen(f->name)) {
+		if (d < best && d < strlen(*names)) {
 			best = d;
-			name = f->name;
+			name = *names;
 		}
 	}
 	return name;
 }
 
-static int fail_unknown(const struct vtap_place *p, const struct vtap_field *fields)
+int vtap_place_fail_unknown(const struct vtap_place *p, const char *const *names)
 {
-	const char *near = nearest(fields, p->key);
+	const char *near = nearest(names, p->key);
 	char known[sizeof(p->reterr->text)] = "";
 
 	if (near)
 		return vtap_place_fail(p, -EINVAL, "unknown key; did you mean \"%s\"?", near);
-	for (const struct vtap_field *f = fields; f->name; f++) {
+	for (; *names; names++) {
 		if (known[0])
 			append(known, sizeof(known), ", ");
-		append(known, sizeof(known), f->name);
+		append(known, sizeof(known), *names);
 	}
 	return vtap_place_fail(p, -EINVAL, "unknown key; known are %s", known);
+}
+
+static int fail_unknown(const struct vtap_place *p, const struct vtap_field *fields)
+{
+	const char *names[VTAP_PLACE_NAMES_MAX + 1] = {};
+
+	for (size_t i = 0; i < VTAP_PLACE_NAMES_MAX && fields[i].name; i++)
+		names[i] = fields[i].name;
+	return vtap_place_fail_unknown(p, names);
 }
 
 int vtap_place_read_mapping(const struct vtap_place *p, const struct vtap_field *fields, void *object)
@@ -356,6 +365,42 @@ int vtap_place_read_address(const struct vtap_place *p, const struct vtap_field 
 
 	if (!text || vtap_addr_parse(text, member_of(f, object)) < 0)
 		return vtap_place_fail_value(p, "an IPv4 or IPv6 address");
+	return 0;
+}
+
+int vtap_place_read_prefix(const struct vtap_place *p, const struct vtap_field *f, void *object)
+{
+	struct vtap_prefix *prefix = (struct vtap_prefix *)((char *)object + f->offset), meant;
+	const char *text = json_string_value(p->value);
+	char buffer[VTAP_PREFIX_STRLEN];
+	int r;
+
+	r = text ? vtap_prefix_parse(text, prefix) : -EINVAL;
+	if (r == -ERANGE && vtap_prefix_parse_loose(text, &meant) == 0)
+		return vtap_place_fail_value(p, "%s (the bits behind the prefix must be 0)",
+					     vtap_prefix_format(&meant, buffer));
+	if (r < 0)
+		return vtap_place_fail_value(p, "a prefix such as 10.0.0.0/8 or 2001:db8::/32");
+	return 0;
+}
+
+int vtap_place_read_ports(const struct vtap_place *p, const struct vtap_field *f, void *object)
+{
+	uint16_t *range = (uint16_t *)((char *)object + f->offset);
+	const char *text = json_string_value(p->value);
+	json_int_t port = json_integer_value(p->value);
+	int r = -EINVAL;
+
+	if (text) {
+		r = vtap_parse_port_range(text, &range[0], &range[1]);
+	} else if (json_is_integer(p->value) && port >= 0 && port <= UINT16_MAX) {
+		range[0] = range[1] = (uint16_t)port;
+		r = 0;
+	}
+	if (r == -EDOM)
+		return vtap_place_fail_value(p, "a range from the lower port to the higher");
+	if (r < 0)
+		return vtap_place_fail_value(p, "a port 0..65535 or a range such as 80-443");
 	return 0;
 }
 

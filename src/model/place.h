@@ -53,6 +53,10 @@ int vtap_place_fail(const struct vtap_place *p, int code, const char *format, ..
 /* The same for what should be of another form: "must be EXPECTED, not VALUE". Returns -EINVAL. */
 int vtap_place_fail_value(const struct vtap_place *p, const char *format, ...) VTAP_PRINTF(2, 3);
 
+/* For a member that its mapping does not know: names (ends with NULL, at most VTAP_PLACE_NAMES_MAX) are those it does. */
+#define VTAP_PLACE_NAMES_MAX 32
+int vtap_place_fail_unknown(const struct vtap_place *p, const char *const *names);
+
 /* Reads a mapping: refuses keys that the table does not know, and missing ones that are required. */
 int vtap_place_read_mapping(const struct vtap_place *p, const struct vtap_field *fields, void *object);
 /*
@@ -69,6 +73,9 @@ int vtap_place_read_word(const struct vtap_place *p, const struct vtap_field *f,
 int vtap_place_read_name(const struct vtap_place *p, const struct vtap_field *f, void *object);
 int vtap_place_read_device(const struct vtap_place *p, const struct vtap_field *f, void *object);
 int vtap_place_read_address(const struct vtap_place *p, const struct vtap_field *f, void *object);
+int vtap_place_read_prefix(const struct vtap_place *p, const struct vtap_field *f, void *object);
+/* Two uint16_t: the first port goes to the field's offset, the last one right behind it. */
+int vtap_place_read_ports(const struct vtap_place *p, const struct vtap_field *f, void *object);
 /* A mapping inside the mapping, whose keys go into the same object. */
 int vtap_place_read_fields(const struct vtap_place *p, const struct vtap_field *f, void *object);
 

@@ -5,43 +5,11 @@
 #include <errno.h>
 #include <string.h>
 
-#define SAMPLE_MAX 1000000U
-#define PACKETS_PER_SECOND_MAX 1000000000ULL
-#define BITS_PER_SECOND_MAX 1000000000000ULL
-
-static const struct vtap_word side_words[] = {
-    {"host", VTAP_SIDE_HOST},
-    {"own", VTAP_SIDE_OWN},
-    {},
-};
-
-static const struct vtap_word mode_words[] = {
-    {"exclusive", VTAP_MODE_EXCLUSIVE},
-    {"copy", VTAP_MODE_COPY},
-    {},
-};
-
-static const struct vtap_word mtu_policy_words[] = {
-    {"fit", VTAP_MTU_FIT},
-    {"drop", VTAP_MTU_DROP},
-    {},
-};
-
-static const struct vtap_word on_reject_words[] = {
-    {"next", VTAP_ON_REJECT_NEXT},
-    {"stop", VTAP_ON_REJECT_STOP},
-    {},
-};
-
-static const struct vtap_word checksum_words[] = {
-    {"complete", VTAP_CHECKSUM_COMPLETE},
-    {"as_is", VTAP_CHECKSUM_AS_IS},
-    {},
-};
+#include "model/words.h"
 
 static const struct vtap_field source_fields[] = {
     {VTAP_FIELD("device", struct vtap_source, device, vtap_place_read_device), .required = true},
-    {VTAP_FIELD_WORD("side", struct vtap_source, side, side_words)},
+    {VTAP_FIELD_WORD("side", struct vtap_source, side, vtap_side_words)},
     {},
 };
 
@@ -70,24 +38,16 @@ static int read_sources(const struct vtap_place *p, const struct vtap_field *f, 
 
 static int read_direction(const struct vtap_place *p, const struct vtap_field *f, void *object)
 {
-	static const struct {
-		const char *name;
-		bool direction[VTAP_DIRECTION_MAX];
-	} words[] = {
-	    {"in", {[VTAP_DIRECTION_IN] = true}},
-	    {"out", {[VTAP_DIRECTION_OUT] = true}},
-	    {"both", {[VTAP_DIRECTION_IN] = true, [VTAP_DIRECTION_OUT] = true}},
-	};
-	const char *text = json_string_value(p->value);
+	static const struct vtap_field word = {.words = vtap_session_direction_words};
 	struct vtap_session *s = object;
+	int bits, r;
 
-	for (size_t i = 0; text && i < VTAP_ARRAY_SIZE(words); i++) {
-		if (strcmp(text, words[i].name) == 0) {
-			memcpy(s->direction, words[i].direction, sizeof(s->direction));
-			return 0;
-		}
-	}
-	return vtap_place_fail_value(p, "in, out or both");
+	r = vtap_place_read_word(p, &word, &bits);
+	if (r < 0)
+		return r;
+	for (size_t d = 0; d < VTAP_DIRECTION_MAX; d++)
+		s->direction[d] = bits & 1 << d;
+	return 0;
 }
 
 static int read_filter(const struct vtap_place *p, const struct vtap_field *f, void *object)
@@ -121,16 +81,15 @@ static int read_target(const struct vtap_place *p, const struct vtap_field *f, v
 /* The only kind so far leaves nothing to store. */
 static int read_encapsulation_type(const struct vtap_place *p, const struct vtap_field *f, void *object)
 {
-	const char *text = json_string_value(p->value);
+	static const struct vtap_field word = {.words = vtap_encapsulation_words};
+	int type;
 
-	if (!text || strcmp(text, "vxlan") != 0)
-		return vtap_place_fail_value(p, "vxlan");
-	return 0;
+	return vtap_place_read_word(p, &word, &type);
 }
 
 static const struct vtap_field sample_fields[] = {
-    {VTAP_FIELD_NUMBER("packets", struct vtap_session, sample_packets, 1, SAMPLE_MAX)},
-    {VTAP_FIELD_NUMBER("flows", struct vtap_session, sample_flows, 1, SAMPLE_MAX)},
+    {VTAP_FIELD_NUMBER("packets", struct vtap_session, sample_packets, 1, VTAP_SAMPLE_MAX)},
+    {VTAP_FIELD_NUMBER("flows", struct vtap_session, sample_flows, 1, VTAP_SAMPLE_MAX)},
     {},
 };
 
@@ -151,15 +110,16 @@ static const struct vtap_field encapsulation_fields[] = {
 };
 
 static const struct vtap_field limit_fields[] = {
-    {VTAP_FIELD_NUMBER("packets_per_second", struct vtap_session, limit_packets_per_second, 0, PACKETS_PER_SECOND_MAX)},
-    {VTAP_FIELD_NUMBER("bits_per_second", struct vtap_session, limit_bits_per_second, 0, BITS_PER_SECOND_MAX)},
+    {VTAP_FIELD_NUMBER("packets_per_second", struct vtap_session, limit_packets_per_second, 0,
+		       VTAP_PACKETS_PER_SECOND_MAX)},
+    {VTAP_FIELD_NUMBER("bits_per_second", struct vtap_session, limit_bits_per_second, 0, VTAP_BITS_PER_SECOND_MAX)},
     {},
 };
 
 static const struct vtap_field session_fields[] = {
     {VTAP_FIELD("name", struct vtap_session, name, vtap_place_read_name), .required = true},
     {VTAP_FIELD_NUMBER("number", struct vtap_session, number, 1, VTAP_SESSION_NUMBER_MAX)},
-    {VTAP_FIELD_WORD("mode", struct vtap_session, mode, mode_words)},
+    {VTAP_FIELD_WORD("mode", struct vtap_session, mode, vtap_mode_words)},
     {VTAP_FIELD("enabled", struct vtap_session, enabled, vtap_place_read_bool)},
     {VTAP_FIELD("sources", struct vtap_session, sources, read_sources), .required = true},
     {VTAP_FIELD("direction", struct vtap_session, direction, read_direction)},
@@ -167,11 +127,11 @@ static const struct vtap_field session_fields[] = {
     {VTAP_FIELD("target", struct vtap_session, target, read_target), .required = true},
     {.name = "encapsulation", .read = vtap_place_read_fields, .fields = encapsulation_fields, .required = true},
     {VTAP_FIELD_NUMBER("packet_length", struct vtap_session, packet_length, 0, VTAP_PACKET_LENGTH_MAX)},
-    {VTAP_FIELD_WORD("mtu_policy", struct vtap_session, mtu_policy, mtu_policy_words)},
-    {VTAP_FIELD_WORD("on_reject", struct vtap_session, on_reject, on_reject_words)},
+    {VTAP_FIELD_WORD("mtu_policy", struct vtap_session, mtu_policy, vtap_mtu_policy_words)},
+    {VTAP_FIELD_WORD("on_reject", struct vtap_session, on_reject, vtap_on_reject_words)},
     {.name = "sample", .read = read_sample},
     {.name = "limit", .read = vtap_place_read_fields, .fields = limit_fields},
-    {VTAP_FIELD_WORD("checksum", struct vtap_session, checksum, checksum_words)},
+    {VTAP_FIELD_WORD("checksum", struct vtap_session, checksum, vtap_checksum_words)},
     {},
 };
 
@@ -213,10 +173,10 @@ void vtap_session_done(struct vtap_session *s)
 
 const char *vtap_side_name(enum vtap_side s)
 {
-	return vtap_word_name(side_words, (int)s);
+	return vtap_word_name(vtap_side_words, (int)s);
 }
 
 const char *vtap_mode_name(enum vtap_mode m)
 {
-	return vtap_word_name(mode_words, (int)m);
+	return vtap_word_name(vtap_mode_words, (int)m);
 }
