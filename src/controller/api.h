@@ -36,8 +36,16 @@ struct vtap_call { /* one request from its authentication to its answer; lives u
 	/* The answer. */
 	unsigned status; /* 0 = 200, or 204 without an answer */
 	json_t *answer; /* owned */
+	char *text; /* owned; sent as it is instead of `answer`; NULL = none */
+	size_t text_bytes;
+	const char *content_type; /* of text; static */
+	const char *problem_type; /* static; of a problem+json answer; NULL = "about:blank" */
 	char etag[80];
 	char location[160];
+
+	/* Of a handler that keeps the call. */
+	void (*gone)(struct vtap_call *call); /* the client has left before the answer; the call is freed right after */
+	void *userdata; /* the handler's own */
 };
 
 /*
@@ -84,8 +92,14 @@ extern const struct vtap_api_route vtap_api_routes_trace[]; /* api_trace.c */
  */
 int vtap_call_fail(struct vtap_call *call, int code, const char *field, const char *format, ...) VTAP_PRINTF(4, 5);
 int vtap_call_fail_error(struct vtap_call *call, const struct vtap_error *error);
-/* Ends a call that its handler kept: `r` as a handler would have returned it. */
+/* Ends a call that its handler kept: `r` as a handler would have returned it. Never from inside the handler. */
 void vtap_call_finish(struct vtap_call *call, int r);
+/*
+ * The same with a stream instead of an answer (vtap_http_stream_begin() of the call's exchange). `gone` is called, without the
+ * call, if the client leaves before vtap_http_stream_end().
+ */
+int vtap_call_finish_stream(struct vtap_call *call, const char *content_type, void (*gone)(void *userdata),
+			    void *userdata, struct vtap_http_stream **ret_stream);
 
 /* The object that a path's {id} names (id, or name in the call's project), if the principal may see it; else 404 and NULL. */
 struct vtap_object *vtap_call_object(struct vtap_call *call, const struct vtap_kind *kind, const char *id_or_name);

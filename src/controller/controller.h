@@ -31,9 +31,9 @@ struct vtap_controller {
 	struct vtap_access *access; /* owned; access.c: credentials, rate limits, workers for password hashing */
 	struct vtap_audit *audit; /* owned */
 	struct vtap_events *events; /* owned; subscribers of /v1/events */
-	struct vtap_resolver *resolver; /* owned; resolve.c: which session covers which interface, on which host */
+	struct vtap_resolver *resolver; /* the feed's; resolve.c: which session covers which interface, on which host */
 	struct vtap_feed *feed; /* owned; feed.c: each host's plan and who waits for it */
-	struct vtap_reports *reports; /* owned; reports.c: what agents said last: states, counters, devices */
+	struct vtap_reports *reports; /* the feed's; reports.c: what agents said last: states, counters, devices */
 	struct vtap_api *api; /* owned; the HTTP server */
 	uint8_t key[VTAP_KEY_BYTES]; /* of secrets at rest */
 	struct vtap_identity authority; /* owned; the certificate authority for agents */

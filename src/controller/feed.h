@@ -2,19 +2,42 @@
 #pragma once
 
 /*
- * Each host's plan: what its agent shall mirror, as one JSON document (docs/agent-protocol.md), made by controller/resolve.c
- * and kept until something that concerns the host changes. Agents wait for a newer revision of theirs.
+ * Each host's plan: what its agent shall mirror, as one JSON document (docs/agent-protocol.md), made by controller/plan.c of
+ * what controller/resolve.c found, and kept until something that concerns the host changes. Agents wait for a newer one.
  */
 
 #include "controller/api.h"
 
 struct vtap_feed;
 
+/*
+ * Reads all objects and makes all plans; observes what is committed from then on. Makes and owns c->resolver and c->reports
+ * too: both are set when it returns, and NULL after vtap_feed_free(). Comes after c->objects and c->writer are there, and
+ * before the first request; is freed after the last.
+ */
 int vtap_feed_new(struct vtap_controller *c, struct vtap_feed **ret_feed);
 struct vtap_feed *vtap_feed_free(struct vtap_feed *f);
 VTAP_DEFINE_CLEANUP(struct vtap_feed *, vtap_feed_free);
 
-/* The plan of a host and its revision; NULL: no such host. Borrowed until the next change. */
-const json_t *vtap_feed_plan(struct vtap_feed *f, const char *host, uint64_t *ret_revision);
-/* What the host's agent has acknowledged; 0 = nothing yet. */
+/*
+ * Who an agent's request comes from: by the client certificate, or by the bearer token that begins with VTAP_AGENT_TOKEN_PREFIX.
+ * Sets *ret_principal (host, serial). -EACCES: not known, or expired. -EKEYREVOKED: the host was deleted or revoked (401
+ * VTAP_PROBLEM_REVOKED). -EBUSY: suspended (403 VTAP_PROBLEM_SUSPENDED). *reterr has the sentence.
+ */
+int vtap_feed_authenticate(struct vtap_feed *f, const struct vtap_http_request *request,
+			   struct vtap_principal *ret_principal, struct vtap_error *reterr);
+#define VTAP_AGENT_TOKEN_PREFIX "vtapagent-"
+#define VTAP_PROBLEM_REVOKED "vtap:revoked"
+#define VTAP_PROBLEM_SUSPENDED "vtap:suspended"
+
+/*
+ * "state" and "reasons" of a session, as its GET shows them. *ret_state is static; *ret_reasons is the caller's list of
+ * {"level", "code", "text", "host"?, "source"?}. -ENOENT: no such session.
+ */
+int vtap_feed_session_state(struct vtap_feed *f, const char *session, const char **ret_state, json_t **ret_reasons);
+
+/* The plan of a host as the text of its document's content, the hash of that, and its revision. -ENOENT. Borrowed. */
+int vtap_feed_plan(struct vtap_feed *f, const char *host, const char **ret_text, const char **ret_hash,
+		   uint64_t *ret_revision);
+/* The revision of the plan that the host's agent has acknowledged; 0 = none yet. */
 uint64_t vtap_feed_acknowledged(const struct vtap_feed *f, const char *host);
