@@ -6,6 +6,7 @@
  * Pure: text in, structs out. Everything that a person can create has a limit here, tested at N and N+1.
  */
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -140,6 +141,15 @@ struct vtap_config {
  * The result is the caller's.
  */
 int vtap_config_parse(const char *text, size_t size_bytes, struct vtap_config **ret_config, struct vtap_error *reterr);
+/*
+ * The same of a document that a controller made, part by part: a target, filter, session or endpoint of never_mirror that is
+ * wrong, or that does not go with those before it, is left out, and so are the sessions of a target or filter that is; refused
+ * is told which (index in that list of the document) and why (the field within that element). Keys of the document itself
+ * that are not known here are passed over. -EINVAL: a list is none; -ENOMEM.
+ */
+typedef void (*vtap_config_refused)(const char *list, size_t index, const struct vtap_error *error, void *userdata);
+int vtap_config_read(const json_t *values, vtap_config_refused refused, void *userdata, struct vtap_config **ret_config,
+		     struct vtap_error *reterr);
 struct vtap_config *vtap_config_free(struct vtap_config *c);
 VTAP_DEFINE_CLEANUP(struct vtap_config *, vtap_config_free);
 
