@@ -176,6 +176,29 @@ bool vtap_addr_is_loopback(const struct vtap_addr *a)
 	       (a->family == AF_INET6 && memcmp(a->bytes, loopback, sizeof(loopback)) == 0);
 }
 
+bool vtap_prefix_contains(const struct vtap_prefix *outer, const struct vtap_prefix *inner)
+{
+	struct vtap_prefix cut = {.addr = inner->addr, .bits = outer->bits};
+
+	if (vtap_addr_size_bytes(outer->addr.family) == 0 || inner->addr.family != outer->addr.family ||
+	    inner->bits < outer->bits)
+		return false;
+	clear_host_bits(&cut);
+	return vtap_addr_equal(&cut.addr, &outer->addr);
+}
+
+bool vtap_prefix_has(const struct vtap_prefix *outer, const struct vtap_addr *a)
+{
+	struct vtap_prefix single = {.addr = *a, .bits = (uint8_t)(vtap_addr_size_bytes(a->family) * 8)};
+
+	return vtap_prefix_contains(outer, &single);
+}
+
+bool vtap_prefix_overlaps(const struct vtap_prefix *a, const struct vtap_prefix *b)
+{
+	return vtap_prefix_contains(a, b) || vtap_prefix_contains(b, a);
+}
+
 unsigned vtap_addr_size_bytes(uint8_t family)
 {
 	switch (family) {

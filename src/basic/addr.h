@@ -47,5 +47,9 @@ bool vtap_mac_equal(const struct vtap_mac *a, const struct vtap_mac *b);
 bool vtap_addr_is_any(const struct vtap_addr *a);
 bool vtap_addr_is_multicast(const struct vtap_addr *a);
 bool vtap_addr_is_loopback(const struct vtap_addr *a);
+/* Whether all addresses of inner are in outer. AF_UNSPEC is in nothing and has nothing. */
+bool vtap_prefix_contains(const struct vtap_prefix *outer, const struct vtap_prefix *inner);
+bool vtap_prefix_has(const struct vtap_prefix *outer, const struct vtap_addr *a);
+bool vtap_prefix_overlaps(const struct vtap_prefix *a, const struct vtap_prefix *b);
 /* Bytes of an address of that family: 4, 16 or 0. */
 unsigned vtap_addr_size_bytes(uint8_t family);

@@ -29,7 +29,7 @@ static const struct vtap_field rule_fields[] = {
     {VTAP_FIELD("destination_ports", struct vtap_rule, destination_port_first, vtap_place_read_ports)},
     {VTAP_FIELD_NUMBER("icmp_type", struct vtap_rule, icmp_type, 0, 255)},
     {VTAP_FIELD_NUMBER("icmp_code", struct vtap_rule, icmp_code, 0, 255)},
-    {VTAP_FIELD_NUMBER("vlan", struct vtap_rule, vlan, 1, 4094)},
+    {VTAP_FIELD_NUMBER("vlan", struct vtap_rule, vlan, 1, VTAP_VLAN_MAX)},
     {VTAP_FIELD("ethertype", struct vtap_rule, ethertype, vtap_words_read_ethertype)},
     {},
 };
