@@ -12,7 +12,6 @@
 #include <stdint.h>
 
 #include "basic/addr.h"
-#include "basic/error.h"
 #include "basic/util.h"
 
 #define VTAP_HTTP_CONNECTIONS_MAX 64 /* further ones wait in the kernel's backlog until one has ended */
@@ -74,7 +73,8 @@ typedef int (*vtap_http_handler)(const struct vtap_http_request *request, struct
 
 /*
  * A path's segments are compared decoded. "{id}" takes one segment that is not empty, "{path...}" at the end takes the rest,
- * which may be empty. Literal segments win over {id}, and that over the rest, whatever the order in the table is.
+ * which may be empty. Literal segments win over {id}, whatever the order in the table is; a rest takes only paths that no other
+ * pattern has.
  * A path that holds "." or "..", a broken escape, a control character or no UTF-8 is refused with 400 and reaches no handler;
  * an escaped slash is part of its segment's name, and refused inside a rest.
  */
@@ -163,6 +163,9 @@ VTAP_DEFINE_CLEANUP(struct vtap_http_server *, vtap_http_server_free);
 
 /* Instead of the option's, for connections and requests that begin from now on. */
 void vtap_http_server_set_timeout_ms(struct vtap_http_server *s, unsigned timeout_ms);
+
+/* Another certificate, for connections that begin from now on. -EINVAL: as above, or the server has no TLS. */
+int vtap_http_server_set_certificate(struct vtap_http_server *s, const char *certificate, const char *key);
 
 /* The port that it listens on: the kernel's choice if it was asked for 0. */
 uint16_t vtap_http_server_port(const struct vtap_http_server *s);

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+#include "http/private.h"
+
+#define BODY_MIN_BYTES 4096 /* of memory for a body; it doubles from there */
+/*
+ * A request that is refused is read to its end, up to this size: closing a connection with something unread in it would
+ * make the client's kernel throw away the answer that says why. Memory it gets none.
+ */
+#define DISCARD_MAX_BYTES (4U << 20)
+
+static const char nothing_here[] = "there is nothing at this path";
+
+static struct vtap_http_server *server_of(const struct vtap_http_exchange *e)
+{
+	return e->connection->server;
+}
+
+static const char *header(const struct vtap_http_exchange *e, const char *name)
+{
+	return e->connection ? MHD_lookup_connection_value(e->connection->mhd, MHD_HEADER_KIND, name) : NULL;
+}
+
+static struct vtap_http_exchange *exchange_free(struct vtap_http_exchange *e)
+{
+	if (!e)
+		return NULL;
+	vtap_http_target_done(&e->target);
+	vtap_http_stream_free(e->stream);
+	free(e->response.body);
+	free(e->body);
+	free(e);
+	return NULL;
+}
+VTAP_DEFINE_CLEANUP(struct vtap_http_exchange *, exchange_free);
+
+/* The first refusal stays. */
+static void refuse(struct vtap_http_exchange *e, unsigned status, const char *detail)
+{
+	if (e->refusal != 0)
+		return;
+	e->refusal = status;
+	e->refusal_detail = detail;
+}
+
+struct vtap_http_exchange *vtap_http_exchange_new(struct vtap_http_connection *c, const char *target)
+{
+	VTAP_CLEANUP(exchange_freep) struct vtap_http_exchange *e = calloc(1, sizeof(*e));
+	const char *reason = NULL;
+	int r;
+
+	if (!e)
+		return NULL;
+	e->connection = c;
+	e->request.exchange = e;
+	e->request.peer = c->peer;
+	e->request.peer_port = c->peer_port;
+	r = vtap_http_target_parse(target, &e->target, &reason);
+	if (r == -EBADMSG)
+		refuse(e, MHD_HTTP_BAD_REQUEST, reason);
+	else if (r == -ENAMETOOLONG)
+		refuse(e, MHD_HTTP_NOT_FOUND, nothing_here);
+	else if (r < 0)
+		return NULL;
+	e->request.path = e->target.path;
+	c->exchange = e;
+	return VTAP_STEAL(e);
+}
+
+/* What a proxy in front of us could read in another way than we do. */
+static void check_framing(struct vtap_http_exchange *e)
+{
+	const char *encoding = header(e, MHD_HTTP_HEADER_TRANSFER_ENCODING);
+
+	if (encoding && strcasecmp(encoding, "chunked") != 0)
+		refuse(e, MHD_HTTP_NOT_IMPLEMENTED, "the only Transfer-Encoding here is chunked");
+	if (encoding && header(e, MHD_HTTP_HEADER_CONTENT_LENGTH))
+		refuse(e, MHD_HTTP_BAD_REQUEST, "Content-Length and Transfer-Encoding exclude each other");
+}
+
+/* The body's size as the client announces it, in time to refuse it unread; a chunked one is found out while it comes. */
+static uint64_t announced_bytes(const struct vtap_http_exchange *e)
+{
+	const char *text = header(e, MHD_HTTP_HEADER_CONTENT_LENGTH);
+
+	/* libmicrohttpd has refused what is not a number; strtoull() saturates. */
+	return text ? strtoull(text, NULL, 10) : 0;
+}
+
+static void choose_route(struct vtap_http_exchange *e, const char *method)
+{
+	struct vtap_http_server *s = server_of(e);
+	struct vtap_http_request *q = &e->request;
+	unsigned status;
+
+	status =
+	    vtap_http_route_find(s->routes, s->route_count, method, &e->target, &q->route, q->parameters, e->allow);
+	if (status != 0) {
+		refuse(e, status, status == MHD_HTTP_NOT_FOUND ? nothing_here : NULL);
+		return;
+	}
+	e->allow[0] = 0;
+	q->method = q->route->method;
+	e->body_max_bytes = q->route->body_max_bytes > 0 ? q->route->body_max_bytes : s->body_max_bytes;
+	if (announced_bytes(e) > e->body_max_bytes)
+		refuse(e, MHD_HTTP_CONTENT_TOO_LARGE, "the request's body is too large");
+}
+
+enum MHD_Result vtap_http_exchange_begin(struct vtap_http_exchange *e, const char *method)
+{
+	e->begun = true;
+	check_framing(e);
+	if (e->refusal == 0)
+		choose_route(e, method);
+	if (e->refusal == 0)
+		return MHD_YES;
+	/* An answer now means that libmicrohttpd reads no more, and closes: for a client that waits, or has too much to send. */
+	if (header(e, MHD_HTTP_HEADER_EXPECT) || announced_bytes(e) > DISCARD_MAX_BYTES)
+		return vtap_http_answer_refuse(e, e->refusal, e->refusal_detail);
+	return MHD_YES;
+}
+
+static void body_free(struct vtap_http_exchange *e)
+{
+	if (e->connection)
+		server_of(e)->bodies_bytes -= e->request.body_bytes;
+	free(e->body);
+	e->body = NULL;
+	e->body_capacity_bytes = 0;
+	e->request.body = NULL;
+	e->request.body_bytes = 0;
+}
+
+static int body_reserve(struct vtap_http_exchange *e, size_t size_bytes)
+{
+	size_t capacity = VTAP_MAX(e->body_capacity_bytes, (size_t)BODY_MIN_BYTES);
+	char *body;
+
+	while (capacity < size_bytes)
+		capacity *= 2;
+	/* The limit need not be a power of two. */
+	capacity = VTAP_MIN(capacity, e->body_max_bytes);
+	if (capacity <= e->body_capacity_bytes)
+		return 0;
+	body = realloc(e->body, capacity);
+	if (!body)
+		return -ENOMEM;
+	e->body = body;
+	e->body_capacity_bytes = capacity;
+	return 0;
+}
+
+enum MHD_Result vtap_http_exchange_body(struct vtap_http_exchange *e, const char *data, size_t size_bytes)
+{
+	struct vtap_http_server *s = server_of(e);
+	struct vtap_http_request *q = &e->request;
+
+	if (e->refusal == 0 && size_bytes > e->body_max_bytes - q->body_bytes)
+		refuse(e, MHD_HTTP_CONTENT_TOO_LARGE, "the request's body is too large");
+	if (e->refusal == 0 && size_bytes > s->bodies_max_bytes - s->bodies_bytes)
+		refuse(e, MHD_HTTP_SERVICE_UNAVAILABLE, "too many large requests at a time; try again");
+	if (e->refusal != 0) {
+		body_free(e);
+		e->discarded_bytes += size_bytes;
+		/* libmicrohttpd takes an answer before the body or after it: in between there is only the end. */
+		return e->discarded_bytes > DISCARD_MAX_BYTES ? MHD_NO : MHD_YES;
+	}
+	if (body_reserve(e, q->body_bytes + size_bytes) < 0)
+		return MHD_NO;
+	memcpy(e->body + q->body_bytes, data, size_bytes);
+	q->body = e->body;
+	q->body_bytes += size_bytes;
+	s->bodies_bytes += size_bytes;
+	return MHD_YES;
+}
+
+/* Nobody but the owner decides when it goes on. */
+static enum MHD_Result wait_for_owner(struct vtap_http_exchange *e)
+{
+	if (e->state == VTAP_HTTP_HANDLING)
+		e->state = VTAP_HTTP_WAITING;
+	e->kept = true;
+	vtap_http_deadline_set(e->connection, VTAP_HTTP_NO_DEADLINE);
+	vtap_http_watch_begin(e->connection);
+	if (e->state == VTAP_HTTP_STREAMING)
+		return vtap_http_stream_queue(e);
+	vtap_http_exchange_suspend(e);
+	return MHD_YES;
+}
+
+static enum MHD_Result handle(struct vtap_http_exchange *e)
+{
+	struct vtap_http_response response = {};
+	int r;
+
+	if (e->refusal != 0)
+		return vtap_http_answer_refuse(e, e->refusal, e->refusal_detail);
+	e->state = VTAP_HTTP_HANDLING;
+	r = e->request.route->handler(&e->request, &response, server_of(e)->userdata);
+	if (r == VTAP_HTTP_LATER && e->state != VTAP_HTTP_ANSWERED)
+		return wait_for_owner(e);
+	if (r == VTAP_HTTP_LATER)
+		return vtap_http_answer_queue(e, &e->response);
+	assert(e->state == VTAP_HTTP_HANDLING);
+	if (r < 0)
+		return vtap_http_answer_refuse(e, MHD_HTTP_INTERNAL_SERVER_ERROR, NULL);
+	return vtap_http_answer_queue(e, &response);
+}
+
+enum MHD_Result vtap_http_exchange_continue(struct vtap_http_exchange *e)
+{
+	enum MHD_Result result = MHD_NO;
+
+	if (e->gone)
+		return MHD_NO;
+	switch (e->state) {
+	case VTAP_HTTP_RECEIVING:
+		result = handle(e);
+		break;
+	case VTAP_HTTP_ANSWERED:
+		result = vtap_http_answer_queue(e, &e->response);
+		break;
+	case VTAP_HTTP_STREAMING:
+		result = vtap_http_stream_queue(e);
+		break;
+	case VTAP_HTTP_HANDLING:
+	case VTAP_HTTP_WAITING:
+	case VTAP_HTTP_QUEUED:
+		/* libmicrohttpd does not ask then. */
+		break;
+	}
+	if (e->state == VTAP_HTTP_QUEUED)
+		body_free(e);
+	return result;
+}
+
+void vtap_http_exchange_suspend(struct vtap_http_exchange *e)
+{
+	e->suspended = true;
+	MHD_suspend_connection(e->connection->mhd);
+}
+
+void vtap_http_exchange_resume(struct vtap_http_exchange *e)
+{
+	/* libmicrohttpd would remember it of a connection that is not suspended, and not suspend that next time. */
+	if (!e->suspended)
+		return;
+	e->suspended = false;
+	MHD_resume_connection(e->connection->mhd);
+}
+
+void vtap_http_exchange_release(struct vtap_http_exchange *e)
+{
+	e->kept = false;
+	if (!e->connection)
+		exchange_free(e);
+}
+
+/* Tells the owner, once. Without a stream that ends its keeping. */
+static void tell_gone(struct vtap_http_exchange *e)
+{
+	void (*gone)(void *userdata) = e->on_gone;
+
+	if (!e->kept || !gone)
+		return;
+	e->on_gone = NULL;
+	if (e->state != VTAP_HTTP_STREAMING)
+		e->kept = false;
+	gone(e->on_gone_userdata);
+}
+
+void vtap_http_exchange_gone(struct vtap_http_exchange *e)
+{
+	if (e->gone)
+		return;
+	e->gone = true;
+	vtap_http_watch_end(e->connection);
+	(void)shutdown(e->connection->fd, SHUT_RDWR);
+	vtap_http_exchange_resume(e);
+	tell_gone(e);
+}
+
+void vtap_http_exchange_end(struct vtap_http_exchange *e)
+{
+	vtap_http_watch_end(e->connection);
+	e->connection->exchange = NULL;
+	/* The owner may still look at a body that it keeps. */
+	server_of(e)->bodies_bytes -= e->request.body_bytes;
+	e->connection = NULL;
+	e->gone = true;
+	tell_gone(e);
+	if (!e->kept)
+		exchange_free(e);
+}
+
+void vtap_http_answer(struct vtap_http_exchange *e, struct vtap_http_response *response)
+{
+	assert(e->state == VTAP_HTTP_HANDLING || (e->state == VTAP_HTTP_WAITING && e->kept));
+	if (e->gone) {
+		free(VTAP_STEAL(response->body));
+		vtap_http_exchange_release(e);
+		return;
+	}
+	e->response = *response;
+	response->body = NULL;
+	if (e->state == VTAP_HTTP_WAITING) {
+		e->kept = false;
+		vtap_http_watch_end(e->connection);
+		vtap_http_deadline_set(e->connection, vtap_http_now_ms() + server_of(e)->timeout_ms);
+		vtap_http_exchange_resume(e);
+	}
+	e->state = VTAP_HTTP_ANSWERED;
+}
+
+void vtap_http_on_gone(struct vtap_http_exchange *e, void (*gone)(void *userdata), void *userdata)
+{
+	e->on_gone = gone;
+	e->on_gone_userdata = userdata;
+}
+
+const char *vtap_http_query(const struct vtap_http_request *r, const char *name)
+{
+	const struct vtap_http_target *t = &r->exchange->target;
+
+	for (size_t i = 0; i < t->query_count; i++)
+		if (strcmp(t->query[i].name, name) == 0)
+			return t->query[i].value;
+	return NULL;
+}
+
+int vtap_http_query_each(const struct vtap_http_request *r,
+			 int (*visit)(const char *name, const char *value, void *userdata), void *userdata)
+{
+	const struct vtap_http_target *t = &r->exchange->target;
+	int result = 0;
+
+	for (size_t i = 0; i < t->query_count && result == 0; i++)
+		result = visit(t->query[i].name, t->query[i].value, userdata);
+	return result;
+}
+
+const char *vtap_http_header(const struct vtap_http_request *r, const char *name)
+{
+	return header(r->exchange, name);
+}
