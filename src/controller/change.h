@@ -5,29 +5,85 @@
  * One write on its way into the store. A handler adds to it what shall be written; each part takes effect in memory at once, so
  * that the next write of the same batch sees it, and is undone if the handler fails. All writes that are waiting run one
  * after another, are committed together with one sync, and only then anything is told to anybody: observers first (the
- * resolver, events), then the clients. Nothing else runs in between, so nobody sees what is not on the disk.
+ * resolver, events), then the clients. Nothing else runs in between, so nobody sees what is not on the disk. When the store
+ * refuses (a full disk), every write of the batch fails, and memory is as it was before.
  */
 
 #include "controller/objects.h"
 
 struct vtap_controller;
+struct vtap_writer;
 struct vtap_change;
 
 /* Inserts or replaces a resource; takes it. Sets version and updated, for a new one also id (unless it is there) and created. */
 int vtap_change_put(struct vtap_change *c, const struct vtap_kind *kind, json_t *resource,
 		    struct vtap_object **ret_object);
+/* Also its name. Who refers to it is the caller's care. */
 int vtap_change_delete(struct vtap_change *c, struct vtap_object *object);
-/* Other keys of the store: uniqueness, rule chunks, tokens, audit. Values are copied. */
+/* Other keys of the store: uniqueness, rule chunks, tokens, audit. Values are copied. -E2BIG: VTAP_STORE_OPERATIONS_MAX ... */
 int vtap_change_require_absent(struct vtap_change *c, const char *key);
 int vtap_change_put_key(struct vtap_change *c, const char *key, const void *value, size_t value_bytes);
 int vtap_change_delete_key(struct vtap_change *c, const char *key);
+/*
+ * For what is more than one transaction may hold, and means nothing until another key points to it: as many transactions as
+ * needed in front of (put) or behind (delete) that of the change. A crash may leave some of these keys behind.
+ */
+int vtap_change_put_key_before(struct vtap_change *c, const char *key, const void *value, size_t value_bytes);
+int vtap_change_delete_key_after(struct vtap_change *c, const char *key);
+/* What the key will hold once the batch is committed: -ENOENT. The value is copied, followed by NUL; free() it. */
+int vtap_change_get_key(struct vtap_change *c, const char *key, char **ret_value, size_t *ret_value_bytes);
+/*
+ * Calls end() when it is known what becomes of the change: committed, in order and before the observers; or not, in reverse order
+ * between the undoing of its objects. For what a module keeps in memory beside the objects.
+ */
+int vtap_change_on_end(struct vtap_change *c, void (*end)(bool committed, void *userdata), void *userdata);
+/* Of the batch, in seconds since 1970: the same for everything in it. */
+int64_t vtap_change_time_s(const struct vtap_change *c);
+/* The same as resources show it: "2026-11-21T15:00:00Z". */
+#define VTAP_CHANGE_TIME_STRLEN 32
+char *vtap_change_time_text(const struct vtap_change *c, char buffer[VTAP_CHANGE_TIME_STRLEN]);
+
+/* One write. The struct is the caller's, and lives until `done`. */
+struct vtap_write {
+	/* Negative: nothing of it remains. */
+	int (*run)(struct vtap_change *c, void *userdata);
+	/* After it failed with r and was undone: may add keys (the audit log's) that are written all the same. NULL = none. */
+	void (*refused)(struct vtap_change *c, int r, void *userdata);
+	/* r: what run() returned; or the store's refusal: -ENOSPC, -EIO ... */
+	void (*done)(int r, void *userdata);
+	void *userdata;
+	bool dry_run; /* run, undone, and not committed; `refused` is not called */
+
+	/* change.c's own. */
+	struct vtap_write *next;
+	struct vtap_change *change;
+	int result;
+};
+/* Queues it for the batch of this loop turn. `done` is never called from in here. */
+void vtap_write_queue(struct vtap_controller *c, struct vtap_write *write);
+/* Runs it, and what is queued before it, at once; returns what `done` was told. Only for the start and for tests. */
+int vtap_write_now(struct vtap_controller *c, struct vtap_write *write);
+
+int vtap_writer_new(struct vtap_controller *c, struct vtap_writer **ret_writer);
+struct vtap_writer *vtap_writer_free(struct vtap_writer *w);
+VTAP_DEFINE_CLEANUP(struct vtap_writer *, vtap_writer_free);
+/* Fills c->objects from c->store. -EUCLEAN: something in it cannot be read; logged. */
+int vtap_writer_load(struct vtap_controller *c);
+
+struct vtap_writer_figures {
+	uint64_t batches, writes, refused; /* committed batches; writes that were committed; and that were not */
+	uint64_t commit_ns; /* all commits together */
+	bool failing; /* the last commit was refused by the store */
+};
+void vtap_writer_get_figures(const struct vtap_writer *w, struct vtap_writer_figures *ret_figures);
+
 /* What has been committed, one object at a time, in order. */
 struct vtap_changed {
 	const struct vtap_kind *kind;
 	const char *id;
 	const json_t *before; /* NULL = created */
 	const json_t *after; /* NULL = deleted */
-	struct vtap_object *object; /* NULL = deleted */
+	struct vtap_object *object; /* NULL = deleted, perhaps by a later write of the same batch */
 	uint64_t revision;
 };
 typedef void (*vtap_change_observer)(const struct vtap_changed *changed, void *userdata);

@@ -51,6 +51,23 @@ int vtap_objects_referrers(const struct vtap_objects *o, const char *id, const s
 /* How many of them; constant time for kind = NULL. */
 size_t vtap_objects_referrer_count(const struct vtap_objects *o, const char *id, const struct vtap_kind *kind);
 
-/* Inserts or replaces (by the value's id). Takes the value. Only for controller/change.c and the start. */
+/*
+ * What objects are also found by, besides ids, with vtap_objects_referrers(): a session's VNI in its project, and the device on
+ * a host where an interface or a wire is.
+ */
+#define VTAP_OBJECTS_KEY_STRLEN 128
+char *vtap_objects_vni_key(const char *project, uint32_t vni, char buffer[VTAP_OBJECTS_KEY_STRLEN]);
+char *vtap_objects_device_key(const char *host, const char *device, char buffer[VTAP_OBJECTS_KEY_STRLEN]);
+
+/*
+ * Only for controller/change.c and the start. Inserts or replaces (by the value's id), and takes the value, also on failure.
+ * What an object held before is released; who needs it has a reference of its own.
+ */
 int vtap_objects_put(struct vtap_objects *o, json_t *value, uint64_t revision, struct vtap_object **ret_object);
-void vtap_objects_delete(struct vtap_objects *o, struct vtap_object *object);
+/* The same for what the store has: in ascending order of sequence. */
+int vtap_objects_load(struct vtap_objects *o, json_t *value, uint64_t sequence, uint64_t revision);
+/* A detached object is found by nobody, and keeps its place among the others: the last one that was detached is the first to be
+ * attached again, or freed. */
+void vtap_objects_detach(struct vtap_objects *o, struct vtap_object *object);
+int vtap_objects_attach(struct vtap_objects *o, struct vtap_object *object);
+void vtap_objects_free_detached(struct vtap_object *object);
