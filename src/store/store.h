@@ -5,8 +5,10 @@
  * The store: keys with values, changed by transactions. Every backend keeps this contract, limits included, so that nothing
  * works on one only; test/unit-store runs the same cases against each. Values are bytes (the controller's are JSON texts).
  *
- * Revisions: every transaction that is committed has one, one higher than the last. An epoch names the history: a restored
+ * Revisions: every transaction that changes something has one, one higher than the last. An epoch names the history: a restored
  * store begins a new one, so that nobody takes an older revision for a newer.
+ *
+ * One thread uses a store; vtap_crypto_init() comes before.
  */
 
 #include <stddef.h>
@@ -16,11 +18,12 @@
 #include "basic/error.h"
 #include "basic/util.h"
 
-#define VTAP_STORE_KEY_MAX_BYTES 512 /* at least 1; without NUL */
+#define VTAP_STORE_KEY_MAX_BYTES 512 /* at least 1; without NUL. Prefixes may be empty */
 #define VTAP_STORE_VALUE_MAX_BYTES (256U << 10)
 #define VTAP_STORE_OPERATIONS_MAX 64 /* compares and writes of one transaction together */
 #define VTAP_STORE_TRANSACTION_MAX_BYTES (512U << 10) /* keys and values of one transaction together */
 #define VTAP_STORE_PAGE_MAX 1000
+#define VTAP_STORE_HISTORY 1024 /* revisions whose changes can be visited */
 #define VTAP_STORE_EPOCH_STRLEN 33 /* 32 hex digits and NUL */
 
 enum vtap_store_operation_type {
@@ -40,7 +43,10 @@ struct vtap_store_operation {
 struct vtap_store_transaction {
 	const struct vtap_store_operation *operations;
 	size_t operation_count;
-	int ret_result; /* set by the backend, see vtap_store_commit() */
+	/* Set by vtap_store_commit(). */
+	int ret_result;
+	uint64_t
+	    ret_revision; /* with result 0: the transaction's, or that of the one before it if it has changed nothing */
 };
 
 struct vtap_store_item { /* owned by the page or the event that it is part of */
@@ -52,7 +58,7 @@ struct vtap_store_item { /* owned by the page or the event that it is part of */
 
 struct vtap_store;
 
-/* Called for each item; negative ends the walk, and is what the walk returns. */
+/* Called for each item; negative ends the walk, and is what the walk returns. It must not use the store. */
 typedef int (*vtap_store_visit)(const struct vtap_store_item *item, void *userdata);
 
 struct vtap_store *vtap_store_free(struct vtap_store *s);
@@ -61,14 +67,22 @@ VTAP_DEFINE_CLEANUP(struct vtap_store *, vtap_store_free);
 /* For tests and for `--store memory`: forgets everything at the end. */
 int vtap_store_memory_new(struct vtap_store **ret_store);
 /*
- * Opens or creates the database file (mode 0600), migrates it to this release's schema, and locks out other processes.
- * -EBUSY: another process has it. -EPROTONOSUPPORT: it was written by a newer release. -EUCLEAN: damaged. *reterr says it.
+ * Opens or creates the database file (mode 0600), migrates it to this release's schema, and locks out other processes by a lock
+ * on PATH.lock, which stays. SQLite keeps PATH-wal and PATH-shm beside it: they are part of the store while it is open.
+ * -EBUSY: another process has it. -EPROTONOSUPPORT: it was written by a newer release. -EUCLEAN: damaged, or no store.
+ * *reterr says it; its field is the path.
  */
 int vtap_store_sqlite_new(const char *path, struct vtap_store **ret_store, struct vtap_error *reterr);
 
 /* Constant while the store is open. */
 const char *vtap_store_epoch(const struct vtap_store *s);
+/* Of the last transaction that has changed something; 0 in a new store. */
 uint64_t vtap_store_revision(const struct vtap_store *s);
+
+/*
+ * What follows fails with -EINVAL for a key, prefix or maximum out of its limits, and otherwise with what the backend meets:
+ * -EIO, -EUCLEAN, -ENOMEM.
+ */
 
 /* -ENOENT. The value is copied to *ret_value (free() it), followed by NUL. */
 int vtap_store_get(struct vtap_store *s, const char *key, void **ret_value, size_t *ret_value_bytes,
@@ -80,24 +94,34 @@ int vtap_store_get(struct vtap_store *s, const char *key, void **ret_value, size
 ssize_t vtap_store_page(struct vtap_store *s, const char *prefix, const char *after, size_t max, vtap_store_visit visit,
 			void *userdata);
 /*
- * Commits the transactions, in order, each as a whole or not at all; later ones see the earlier ones' writes. On return
- * everything that was committed has reached the disk (one sync for all of them). Each transaction's ret_result is 0;
- * -EAGAIN: a compare failed; -E2BIG, -EINVAL: breaks a limit.
- * Returns 0, or -ENOSPC, -EIO ...: then nothing of the whole call has been committed.
+ * Commits the transactions, in order, each as a whole or not at all; later ones see the earlier ones' writes. A transaction's
+ * compares all look at what was there before its own writes, of which no two may be of one key. On return everything that was
+ * committed has reached the disk (one sync for all of them). Each transaction's ret_result is 0; -EAGAIN: a compare failed;
+ * -E2BIG: too long, too many or too much; -EINVAL: no key, no such type, two writes of one key.
+ * Returns 0, or -ENOSPC, -EIO ...: then nothing of the whole call has been committed, and every ret_result says the same. After
+ * -ENOSPC the store can be read, and written again once there is room.
  */
 int vtap_store_commit(struct vtap_store *s, struct vtap_store_transaction *transactions, size_t transaction_count);
 /*
- * Visits, in order, every change after `revision` of keys that begin with prefix. -ESTALE: compacted (the store keeps the last
- * VTAP_STORE_HISTORY revisions at least): list again. *ret_revision is where to go on from.
+ * Visits, in order, every change after `revision` of keys that begin with prefix: for each write of a transaction one, in the
+ * order of its operations. -ESTALE: more than VTAP_STORE_HISTORY revisions ago, or not yet there: list again. *ret_revision is
+ * where to go on from.
  */
 int vtap_store_changes(struct vtap_store *s, const char *prefix, uint64_t revision, vtap_store_visit visit,
 		       void *userdata, uint64_t *ret_revision);
-#define VTAP_STORE_HISTORY 1024
 
 /*
- * Copies a database file that may be open, in another process too, to a new file, without blocking its writers for long.
- * -EEXIST: there is one already. -ENOENT, -ENOSPC, -EUCLEAN. May run on any thread.
+ * Both name the file that they speak of in reterr->field. They may run on any thread. Neither leaves half a file behind; both
+ * make files of mode 0600 and sync them.
+ */
+
+/*
+ * Copies a database file that may be open, in another process too, to a new file, without blocking its writers.
+ * -EEXIST: there is one already. -ENOENT, -EACCES, -ENOSPC, -EUCLEAN.
  */
 int vtap_store_sqlite_backup(const char *path, const char *backup, struct vtap_error *reterr);
-/* Makes `path` (must not exist) from a backup, with a new epoch. -EUCLEAN: the backup is damaged. */
+/*
+ * Makes `path` (must not exist: -EEXIST) from a backup, with a new epoch and this release's schema. -EUCLEAN: the backup is
+ * damaged. -EPROTONOSUPPORT: a newer release made it. -ENOENT, -EACCES, -ENOSPC.
+ */
 int vtap_store_sqlite_restore(const char *backup, const char *path, struct vtap_error *reterr);
