@@ -13,7 +13,8 @@
 #define VTAP_CLIENT_ANSWER_MAX_BYTES (64U << 20)
 
 struct vtap_client_options { /* texts are copied */
-	const char *url; /* "https://controller:8750"; http only for loopback, unless plain_anywhere */
+	const char
+	    *url; /* "https://controller:8750", a path may follow; http only for loopback, unless plain_anywhere */
 	const char *authority; /* PEM text; NULL = the system's */
 	const char *certificate, *key; /* PEM texts; NULL = none */
 	const char *user, *password; /* access key id and secret, sent as HTTP Basic; NULL = none */
@@ -25,8 +26,11 @@ struct vtap_client_options { /* texts are copied */
 };
 
 struct vtap_client_answer { /* owned by the receiver: vtap_client_answer_done() */
-	int result; /* 0 = there is an answer; else -ECONNREFUSED, -ETIMEDOUT, -EHOSTUNREACH, -EPROTO, -E2BIG, -ECANCELED,
-		       -EKEYREJECTED for a certificate that does not verify */
+	/*
+	 * 0 = there is an answer; else -ECONNREFUSED, -ECONNRESET, -ETIMEDOUT, -EHOSTUNREACH (also for an unknown name),
+	 * -EPROTO, -E2BIG, -ECANCELED by on_data, -EKEYREJECTED for a certificate that does not verify, -ENOMEM.
+	 */
+	int result;
 	char error[160]; /* the sentence for result != 0 */
 	unsigned status;
 	char *body; /* NUL-terminated; never NULL when result is 0 */
@@ -37,7 +41,7 @@ void vtap_client_answer_done(struct vtap_client_answer *a);
 
 struct vtap_client_request {
 	const char *method;
-	const char *path; /* with query, encoded */
+	const char *path; /* with query, encoded; begins with / */
 	const char *body; /* NULL = none */
 	size_t body_bytes;
 	const char *content_type; /* NULL = application/json */
@@ -56,15 +60,19 @@ int vtap_client_new(const struct vtap_client_options *options, struct vtap_clien
 struct vtap_client *vtap_client_free(struct vtap_client *c);
 VTAP_DEFINE_CLEANUP(struct vtap_client *, vtap_client_free);
 
-/* Waits for the answer, whose result is returned too. Connections are kept for the next request. */
+/*
+ * Waits for the answer, whose result is returned too. Connections are kept for the next request. -EINVAL, as the result: the
+ * path is none, or a part of the request holds control characters.
+ */
 int vtap_client_perform(struct vtap_client *c, const struct vtap_client_request *request,
 			struct vtap_client_answer *ret_answer);
 
 /*
  * Without waiting, for programs with a loop: the owner polls vtap_client_fd() for reading, at most for
  * vtap_client_timeout_ms() (-1 = for ever), and calls vtap_client_run() after either; `done` is called from there only, owns
- * the answer's parts, and may start further requests. Requests are copied. vtap_client_free() drops what is under way
- * without calling `done`.
+ * the answer's parts, and may start and cancel requests, but not free the client. The descriptor is readable also when time
+ * has run out, so that an owner may leave vtap_client_timeout_ms() alone. Requests are copied. vtap_client_free() drops what
+ * is under way without calling `done`. -EINVAL: as for vtap_client_perform().
  */
 typedef void (*vtap_client_done)(struct vtap_client_answer *answer, void *userdata);
 int vtap_client_start(struct vtap_client *c, const struct vtap_client_request *request, vtap_client_done done,
@@ -73,4 +81,5 @@ int vtap_client_start(struct vtap_client *c, const struct vtap_client_request *r
 void vtap_client_cancel(struct vtap_client *c, uint64_t id);
 int vtap_client_fd(const struct vtap_client *c);
 int vtap_client_timeout_ms(const struct vtap_client *c);
+/* -EIO if the client is broken for good. */
 int vtap_client_run(struct vtap_client *c);
