@@ -24,8 +24,8 @@
 #define VTAP_CIDRS_MAX 64 /* of one network */
 #define VTAP_ADDRESSES_MAX 64 /* of one interface or gateway */
 #define VTAP_LIST_MAX 256 /* entries of every list that has no limit of its own */
-#define VTAP_PASSWORD_MIN 8 /* characters */
-#define VTAP_PASSWORD_MAX 128
+#define VTAP_PASSWORD_CHARACTERS_MIN 10
+#define VTAP_PASSWORD_CHARACTERS_MAX 64 /* at most VTAP_PASSWORD_MAX bytes */
 
 enum vtap_type {
 	VTAP_TYPE_TEXT, /* min..max characters of UTF-8 without control characters */
