@@ -84,10 +84,21 @@ static bool is_key(const char *key)
 int vtap_store_get(struct vtap_store *s, const char *key, void **ret_value, size_t *ret_value_bytes,
 		   uint64_t *ret_revision)
 {
+	size_t value_bytes;
+	uint64_t revision;
+	int r;
+
 	assert(!s->visiting);
 	if (!is_key(key))
 		return -EINVAL;
-	return s->backend->get(s, key, ret_value, ret_value_bytes, ret_revision);
+	r = s->backend->get(s, key, ret_value, &value_bytes, &revision);
+	if (r < 0)
+		return r;
+	if (ret_value_bytes)
+		*ret_value_bytes = value_bytes;
+	if (ret_revision)
+		*ret_revision = revision;
+	return 0;
 }
 
 ssize_t vtap_store_page(struct vtap_store *s, const char *prefix, const char *after, size_t max, vtap_store_visit visit,
@@ -160,14 +171,6 @@ static int operation_check(const struct vtap_store_operation *o, size_t *bytes)
 	return 0;
 }
 
-static bool is_written_before(const struct vtap_store_transaction *t, size_t index)
-{
-	for (size_t i = 0; i < index; i++)
-		if (is_write(&t->operations[i]) && strcmp(t->operations[i].key, t->operations[index].key) == 0)
-			return true;
-	return false;
-}
-
 static int transaction_check(const struct vtap_store_transaction *t)
 {
 	size_t bytes = 0;
@@ -179,20 +182,42 @@ static int transaction_check(const struct vtap_store_transaction *t)
 		r = operation_check(&t->operations[i], &bytes);
 		if (r < 0)
 			return r;
-		if (is_write(&t->operations[i]) && is_written_before(t, i))
-			return -EINVAL;
 	}
 	return bytes > VTAP_STORE_TRANSACTION_MAX_BYTES ? -E2BIG : 0;
 }
 
-/* Before any of the transaction's writes: one whose compare fails leaves nothing to be undone. */
+/* The last write of that key among the operations from begin to before end; NULL = none. */
+static const struct vtap_store_operation *last_write(const struct vtap_store_transaction *t, size_t begin, size_t end,
+						     const char *key)
+{
+	for (size_t i = end; i > begin; i--)
+		if (is_write(&t->operations[i - 1]) && strcmp(t->operations[i - 1].key, key) == 0)
+			return &t->operations[i - 1];
+	return NULL;
+}
+
+/* Whether a compare holds after that write, whatever was there before it. */
+static int holds_after(const struct vtap_store_operation *write, const struct vtap_store_operation *compare)
+{
+	if (compare->type == VTAP_STORE_IS_ABSENT)
+		return write->type == VTAP_STORE_DELETE;
+	return write->type == VTAP_STORE_PUT && write->value_bytes == compare->value_bytes &&
+	       (write->value_bytes == 0 || memcmp(write->value, compare->value, write->value_bytes) == 0);
+}
+
+/* Before any of the transaction's writes is done, so that one whose compare fails leaves nothing to be undone. */
 static int transaction_holds(struct vtap_store *s, const struct vtap_store_transaction *t)
 {
+	const struct vtap_store_operation *o, *write;
 	int r = 1;
 
-	for (size_t i = 0; i < t->operation_count && r > 0; i++)
-		if (!is_write(&t->operations[i]))
-			r = s->backend->holds(s, &t->operations[i]);
+	for (size_t i = 0; i < t->operation_count && r > 0; i++) {
+		o = &t->operations[i];
+		if (is_write(o))
+			continue;
+		write = last_write(t, 0, i, o->key);
+		r = write ? holds_after(write, o) : s->backend->holds(s, o);
+	}
 	return r;
 }
 
@@ -200,6 +225,7 @@ static int transaction_holds(struct vtap_store *s, const struct vtap_store_trans
 static int transaction_apply(struct vtap_store *s, struct vtap_store_transaction *t, uint64_t *revision)
 {
 	struct vtap_store_place place = {.revision = *revision + 1};
+	const struct vtap_store_operation *o;
 	int r;
 
 	t->ret_result = transaction_check(t);
@@ -213,15 +239,15 @@ static int transaction_apply(struct vtap_store *s, struct vtap_store_transaction
 		return 0;
 	}
 	for (size_t i = 0; i < t->operation_count; i++) {
-		if (!is_write(&t->operations[i]))
+		o = &t->operations[i];
+		if (!is_write(o) || last_write(t, i + 1, t->operation_count, o->key))
 			continue;
-		r = s->backend->write(s, &t->operations[i], place);
+		r = s->backend->write(s, o, place);
 		if (r < 0)
 			return r;
 		place.position += (unsigned)r;
 	}
-	*revision += place.position > 0;
-	t->ret_revision = *revision;
+	t->ret_revision = *revision = place.revision;
 	return 0;
 }
 

@@ -5,7 +5,7 @@
  * The store: keys with values, changed by transactions. Every backend keeps this contract, limits included, so that nothing
  * works on one only; test/unit-store runs the same cases against each. Values are bytes (the controller's are JSON texts).
  *
- * Revisions: every transaction that changes something has one, one higher than the last. An epoch names the history: a restored
+ * Revisions: every transaction that is committed has one, one higher than the last. An epoch names the history: a restored
  * store begins a new one, so that nobody takes an older revision for a newer.
  *
  * One thread uses a store; vtap_crypto_init() comes before.
@@ -76,7 +76,7 @@ int vtap_store_sqlite_new(const char *path, struct vtap_store **ret_store, struc
 
 /* Constant while the store is open. */
 const char *vtap_store_epoch(const struct vtap_store *s);
-/* Of the last transaction that has changed something; 0 in a new store. */
+/* Of the last transaction; 0 in a new store. */
 uint64_t vtap_store_revision(const struct vtap_store *s);
 
 /*
@@ -84,7 +84,7 @@ uint64_t vtap_store_revision(const struct vtap_store *s);
  * -EIO, -EUCLEAN, -ENOMEM.
  */
 
-/* -ENOENT. The value is copied to *ret_value (free() it), followed by NUL. */
+/* -ENOENT. The value is copied to *ret_value (free() it), followed by NUL. The other two may be NULL. */
 int vtap_store_get(struct vtap_store *s, const char *key, void **ret_value, size_t *ret_value_bytes,
 		   uint64_t *ret_revision);
 /*
@@ -95,9 +95,10 @@ ssize_t vtap_store_page(struct vtap_store *s, const char *prefix, const char *af
 			void *userdata);
 /*
  * Commits the transactions, in order, each as a whole or not at all; later ones see the earlier ones' writes. A transaction's
- * compares all look at what was there before its own writes, of which no two may be of one key. On return everything that was
- * committed has reached the disk (one sync for all of them). Each transaction's ret_result is 0; -EAGAIN: a compare failed;
- * -E2BIG: too long, too many or too much; -EINVAL: no key, no such type, two writes of one key.
+ * operations count in their order too: a compare sees the writes before it, and of several writes of one key the last remains,
+ * the only one that the history knows. On return everything that was committed has reached the disk (one sync for all of
+ * them). Each transaction's ret_result is 0; -EAGAIN: a compare failed; -E2BIG: too long, too many or too much; -EINVAL: no key,
+ * no value, no such type.
  * Returns 0, or -ENOSPC, -EIO ...: then nothing of the whole call has been committed, and every ret_result says the same. After
  * -ENOSPC the store can be read, and written again once there is room.
  */
