@@ -433,10 +433,10 @@ static void test_random(void **state)
 		write = random[1] % 3 ? PUT(key, value) : DELETE(key);
 		if (random[0] & 256) { /* a compare that fails */
 			compare = values[i][0] ? IS_ABSENT(key) : IS(key, value);
-			assert_int_equal(COMMIT(s, write, compare), -EAGAIN);
+			assert_int_equal(COMMIT(s, compare, write), -EAGAIN);
 			continue;
 		}
-		assert_int_equal(COMMIT(s, write, compare), 0);
+		assert_int_equal(COMMIT(s, compare, write), 0);
 		revision++;
 		if (write.type == VTAP_STORE_PUT)
 			revisions[i] = revision;
