@@ -60,8 +60,11 @@ static json_t *copy_object(const json_t *object, json_int_t without)
 	const char *name;
 	json_t *value;
 
-	json_object_foreach((json_t *)object, name, value) if (!is_left_out(value, without) &&
-							       json_object_set(copy, name, value) < 0) return NULL;
+	json_object_foreach((json_t *)object, name, value)
+	{
+		if (!is_left_out(value, without) && json_object_set(copy, name, value) < 0)
+			return NULL;
+	}
 	return VTAP_STEAL(copy);
 }
 
@@ -78,7 +81,7 @@ int vtap_file_form(const struct vtap_kind *kind, const json_t *resource, json_t 
 		if (strcmp(keys[i].kind, kind->name) != 0 || is_left_out(value, keys[i].without))
 			continue;
 		value = json_is_object(value) ? copy_object(value, keys[i].without) : json_incref(value);
-		if (json_object_set_new(form, keys[i].key, value) < 0)
+		if (json_object_set_new(form, keys[i].key, value) < 0) /* of NULL, too */
 			return -ENOMEM;
 	}
 	*ret_form = VTAP_STEAL(form);

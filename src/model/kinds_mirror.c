@@ -153,6 +153,17 @@ static const struct vtap_attribute limit_attributes[] = {
     {},
 };
 
+static const struct vtap_word state_words[] = {
+    {"active", 0}, {"pending", 1}, {"waiting", 2}, {"degraded", 3}, {"disabled", 4}, {"error", 5}, {},
+};
+
+static const struct vtap_attribute reason_attributes[] = {
+    {.name = "source", .type = VTAP_TYPE_TEXT, .max = VTAP_ID_STRLEN, .help = "the source concerned; null = all"},
+    {.name = "host", .type = VTAP_TYPE_TEXT, .max = VTAP_ID_STRLEN, .help = "the host concerned; null = all"},
+    {.name = "reason", .type = VTAP_TYPE_TEXT, .max = UINT16_MAX, .help = "a sentence"},
+    {},
+};
+
 const struct vtap_attribute vtap_session_attributes[] = {
     {.name = "number",
      .type = VTAP_TYPE_NUMBER,
@@ -215,6 +226,17 @@ const struct vtap_attribute vtap_session_attributes[] = {
      .max = VTAP_OFFLINE_MAX_S,
      .standard = "\"keep\"",
      .help = "what an agent does that cannot reach the controller: goes on, or stops after a while"},
+    {.name = "state",
+     .type = VTAP_TYPE_WORD,
+     .flags = VTAP_ATTRIBUTE_COMPUTED,
+     .words = state_words,
+     .help = "active = every host concerned mirrors it as it is now; never stored"},
+    {.name = "reasons",
+     .type = VTAP_TYPE_OBJECT,
+     .flags = VTAP_ATTRIBUTE_COMPUTED | VTAP_ATTRIBUTE_LIST,
+     .max_items = UINT32_MAX,
+     .attributes = reason_attributes,
+     .help = "why the state is not active; never stored"},
     {},
 };
 

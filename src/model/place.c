@@ -98,7 +98,7 @@ int vtap_place_fail_value(const struct vtap_place *p, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(expected, sizeof(expected), format, arguments);
 	va_end(arguments);
-	switch (json_typeof(p->value)) {
+	switch (p->value ? json_typeof(p->value) : JSON_NULL) {
 	case JSON_OBJECT:
 		return vtap_place_fail(p, -EINVAL, "must be %s, not a mapping", expected);
 	case JSON_ARRAY:
