@@ -220,26 +220,48 @@ static bool competes(const struct vtap_cover_node *c)
 	return c->session->exclusive && c->session->block == VTAP_BLOCK_NONE && c->granted;
 }
 
-/* The oldest exclusive session of the same number that runs on the same port; itself, if there is no older one. */
-static const struct vtap_session_node *number_holder(const struct vtap_cover_node *c)
+/* By number; the oldest session first. */
+static int compare_numbers(const void *a, const void *b)
 {
-	const struct vtap_session_node *holder = c->session;
+	const struct vtap_session_node *x = (*(struct vtap_cover_node *const *)a)->session;
+	const struct vtap_session_node *y = (*(struct vtap_cover_node *const *)b)->session;
 
-	for (size_t i = 0; i < c->port->covers.count; i++) {
-		const struct vtap_cover_node *other = c->port->covers.items[i];
+	if (x->number != y->number)
+		return x->number < y->number ? -1 : 1;
+	return is_older(x->sequence, x->id, y->sequence, y->id) ? -1 : 1;
+}
 
-		if (competes(other) && other->session->number == c->session->number &&
-		    is_older(other->session->sequence, other->session->id, holder->sequence, holder->id))
-			holder = other->session;
+/* Of the exclusive sessions that run on the port with the same number, the oldest holds it. */
+static int find_number_holders(struct vtap_port_node *p)
+{
+	_cleanup_free_ struct vtap_cover_node **competitors = NULL;
+	size_t count = 0;
+
+	if (!p->covers.count)
+		return 0;
+	competitors = calloc(p->covers.count, sizeof(struct vtap_cover_node *));
+	if (!competitors)
+		return -ENOMEM;
+	for (size_t i = 0; i < p->covers.count; i++) {
+		struct vtap_cover_node *c = p->covers.items[i];
+
+		c->number_holder = NULL;
+		if (competes(c))
+			competitors[count++] = c;
 	}
-	return holder;
+	qsort(competitors, count, sizeof(struct vtap_cover_node *), compare_numbers);
+	for (size_t i = 0; i < count; i++) {
+		struct vtap_cover_node *before = i ? competitors[i - 1] : NULL, *c = competitors[i];
+		bool same = before && before->session->number == c->session->number;
+
+		c->number_holder = same ? before->number_holder : c->session;
+	}
+	return 0;
 }
 
 static enum vtap_cover_state state_of(const struct vtap_cover_node *c, const struct vtap_port_node *device,
 				      const struct vtap_session_node *sender, const char **ret_other)
 {
-	const struct vtap_session_node *number;
-
 	*ret_other = NULL;
 	if (!c->granted)
 		return VTAP_COVER_NOT_GRANTED;
@@ -253,12 +275,9 @@ static enum vtap_cover_state state_of(const struct vtap_cover_node *c, const str
 		*ret_other = sender->id;
 		return VTAP_COVER_RECEIVES;
 	}
-	if (!competes(c))
+	if (!c->number_holder || c->number_holder == c->session)
 		return VTAP_COVER_OK;
-	number = number_holder(c);
-	if (number == c->session)
-		return VTAP_COVER_OK;
-	*ret_other = number->id;
+	*ret_other = c->number_holder->id;
 	return VTAP_COVER_TIE;
 }
 
@@ -266,7 +285,7 @@ int vtap_cover_evaluate(struct vtap_resolver *v, struct vtap_port_node *p)
 {
 	const struct vtap_port_node *device = p->host ? device_holder(p) : p;
 	const struct vtap_session_node *sender = p->covers.count ? sender_to(v, p) : NULL;
-	int r = 0;
+	int r = find_number_holders(p);
 
 	for (size_t i = 0; i < p->covers.count && r >= 0; i++) {
 		struct vtap_cover_node *c = p->covers.items[i];

@@ -68,6 +68,7 @@ struct vtap_cover_node {
 	bool given, granted, mirrored;
 	enum vtap_cover_state state;
 	const char *other; /* the id inside a node */
+	const struct vtap_session_node *number_holder; /* while the port is evaluated; NULL = it does not compete */
 };
 
 struct vtap_endpoint_node {
