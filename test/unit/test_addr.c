@@ -132,13 +132,49 @@ static void test_kinds(void **state)
 	assert_false(vtap_addr_equal(&a, &b));
 }
 
+static void test_containing(void **state)
+{
+	static const struct {
+		const char *a, *b;
+		bool contains, contained; /* a has all of b; b has all of a */
+	} rows[] = {
+	    {"10.0.0.0/8", "10.1.0.0/16", true, false},
+	    {"10.0.0.0/8", "10.0.0.0/8", true, true},
+	    {"10.0.0.0/8", "11.0.0.0/8", false, false},
+	    {"10.0.0.0/9", "10.128.0.0/9", false, false},
+	    {"0.0.0.0/0", "255.255.255.255", true, false},
+	    {"10.0.0.1", "10.0.0.1", true, true},
+	    {"10.0.0.1", "10.0.0.2", false, false},
+	    {"::/0", "10.0.0.0/8", false, false},
+	    {"::/0", "2001:db8::1", true, false},
+	    {"2001:db8::/33", "2001:db8:8000::/33", false, false},
+	    {"2001:db8::/32", "2001:db8:8000::/33", true, false},
+	};
+	struct vtap_prefix any = {}, all;
+
+	for (size_t i = 0; i < VTAP_ARRAY_SIZE(rows); i++) {
+		struct vtap_prefix a, b;
+
+		assert_int_equal(vtap_prefix_parse(rows[i].a, &a), 0);
+		assert_int_equal(vtap_prefix_parse(rows[i].b, &b), 0);
+		assert_int_equal(vtap_prefix_contains(&a, &b), rows[i].contains);
+		assert_int_equal(vtap_prefix_contains(&b, &a), rows[i].contained);
+		assert_int_equal(vtap_prefix_overlaps(&a, &b), rows[i].contains || rows[i].contained);
+		assert_int_equal(vtap_prefix_overlaps(&b, &a), rows[i].contains || rows[i].contained);
+		if (b.bits == vtap_addr_size_bytes(b.addr.family) * 8)
+			assert_int_equal(vtap_prefix_has(&a, &b.addr), rows[i].contains);
+	}
+	assert_int_equal(vtap_prefix_parse("::/0", &all), 0);
+	assert_false(vtap_prefix_contains(&any, &all));
+	assert_false(vtap_prefix_contains(&all, &any));
+	assert_false(vtap_prefix_contains(&any, &any));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_address),
-	    cmocka_unit_test(test_prefix),
-	    cmocka_unit_test(test_mac),
-	    cmocka_unit_test(test_kinds),
+	    cmocka_unit_test(test_address), cmocka_unit_test(test_prefix),     cmocka_unit_test(test_mac),
+	    cmocka_unit_test(test_kinds),   cmocka_unit_test(test_containing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
