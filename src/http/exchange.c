@@ -114,6 +114,7 @@ static void choose_route(struct vtap_http_exchange *e, const char *method)
 enum MHD_Result vtap_http_exchange_begin(struct vtap_http_exchange *e, const char *method)
 {
 	e->begun = true;
+	e->head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
 	check_framing(e);
 	if (e->refusal == 0)
 		choose_route(e, method);
@@ -184,9 +185,11 @@ static enum MHD_Result wait_for_owner(struct vtap_http_exchange *e)
 {
 	if (e->state == VTAP_HTTP_HANDLING)
 		e->state = VTAP_HTTP_WAITING;
-	e->kept = true;
-	vtap_http_deadline_set(e->connection, VTAP_HTTP_NO_DEADLINE);
-	vtap_http_watch_begin(e->connection);
+	/* A stream may have begun and ended. */
+	if (e->kept) {
+		vtap_http_deadline_set(e->connection, VTAP_HTTP_NO_DEADLINE);
+		vtap_http_watch_begin(e->connection);
+	}
 	if (e->state == VTAP_HTTP_STREAMING)
 		return vtap_http_stream_queue(e);
 	vtap_http_exchange_suspend(e);
@@ -201,12 +204,14 @@ static enum MHD_Result handle(struct vtap_http_exchange *e)
 	if (e->refusal != 0)
 		return vtap_http_answer_refuse(e, e->refusal, e->refusal_detail);
 	e->state = VTAP_HTTP_HANDLING;
+	e->kept = true;
 	r = e->request.route->handler(&e->request, &response, server_of(e)->userdata);
 	if (r == VTAP_HTTP_LATER && e->state != VTAP_HTTP_ANSWERED)
 		return wait_for_owner(e);
 	if (r == VTAP_HTTP_LATER)
 		return vtap_http_answer_queue(e, &e->response);
 	assert(e->state == VTAP_HTTP_HANDLING);
+	e->kept = false;
 	if (r < 0)
 		return vtap_http_answer_refuse(e, MHD_HTTP_INTERNAL_SERVER_ERROR, NULL);
 	return vtap_http_answer_queue(e, &response);
@@ -252,6 +257,7 @@ void vtap_http_exchange_resume(struct vtap_http_exchange *e)
 		return;
 	e->suspended = false;
 	MHD_resume_connection(e->connection->mhd);
+	vtap_http_wake(server_of(e));
 }
 
 void vtap_http_exchange_release(struct vtap_http_exchange *e)
@@ -288,19 +294,20 @@ void vtap_http_exchange_gone(struct vtap_http_exchange *e)
 void vtap_http_exchange_end(struct vtap_http_exchange *e)
 {
 	vtap_http_watch_end(e->connection);
-	e->connection->exchange = NULL;
+	e->gone = true;
+	/* As long as there is a connection, nothing that the owner does frees it. */
+	tell_gone(e);
 	/* The owner may still look at a body that it keeps. */
 	server_of(e)->bodies_bytes -= e->request.body_bytes;
+	e->connection->exchange = NULL;
 	e->connection = NULL;
-	e->gone = true;
-	tell_gone(e);
 	if (!e->kept)
 		exchange_free(e);
 }
 
 void vtap_http_answer(struct vtap_http_exchange *e, struct vtap_http_response *response)
 {
-	assert(e->state == VTAP_HTTP_HANDLING || (e->state == VTAP_HTTP_WAITING && e->kept));
+	assert(e->kept && (e->state == VTAP_HTTP_HANDLING || e->state == VTAP_HTTP_WAITING));
 	if (e->gone) {
 		free(VTAP_STEAL(response->body));
 		vtap_http_exchange_release(e);
@@ -308,8 +315,8 @@ void vtap_http_answer(struct vtap_http_exchange *e, struct vtap_http_response *r
 	}
 	e->response = *response;
 	response->body = NULL;
+	e->kept = false;
 	if (e->state == VTAP_HTTP_WAITING) {
-		e->kept = false;
 		vtap_http_watch_end(e->connection);
 		vtap_http_deadline_set(e->connection, vtap_http_now_ms() + server_of(e)->timeout_ms);
 		vtap_http_exchange_resume(e);

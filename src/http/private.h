@@ -50,7 +50,8 @@ struct vtap_http_server {
 	const char *const *headers; /* borrowed, outlives us */
 	struct vtap_http_identity *identity; /* owned; NULL = plain */
 	char *client_authority; /* owned; libmicrohttpd keeps the pointer */
-	int epoll_fd; /* owned: libmicrohttpd's and the watched connections */
+	int epoll_fd; /* owned: libmicrohttpd's, the one below and the watched connections */
+	int wake_fd; /* owned: readable when `resumed` was set from outside of a run */
 	uint16_t port;
 	unsigned timeout_ms, idle_ms;
 	bool problems;
@@ -58,7 +59,8 @@ struct vtap_http_server {
 	size_t bodies_max_bytes, bodies_bytes;
 	struct vtap_http_connection *connections; /* owned; they end by libmicrohttpd's callback */
 	uint64_t earliest_ms; /* no deadline is before */
-	bool place_freed;
+	bool running, place_freed;
+	bool resumed; /* libmicrohttpd has something to go on with, of which its own descriptor does not tell */
 };
 
 enum vtap_http_state {
@@ -75,6 +77,7 @@ struct vtap_http_exchange {
 	struct vtap_http_connection *connection; /* borrowed; NULL when libmicrohttpd is done with us */
 	enum vtap_http_state state;
 	bool begun; /* the headers have come */
+	bool head; /* the client wants the headers alone */
 	bool kept; /* by the owner of the server */
 	bool suspended;
 	bool gone; /* the client has left */
@@ -99,6 +102,8 @@ void vtap_http_deadline_set(struct vtap_http_connection *c, uint64_t deadline_ms
 /* From now on the server notices when the client leaves, although libmicrohttpd does not look at the socket. */
 void vtap_http_watch_begin(struct vtap_http_connection *c);
 void vtap_http_watch_end(struct vtap_http_connection *c);
+/* A suspended exchange was resumed. */
+void vtap_http_wake(struct vtap_http_server *s);
 /* A connected socket, handed over, as if it had been accepted: for tests. */
 int vtap_http_server_adopt(struct vtap_http_server *s, int fd);
 

@@ -5,6 +5,7 @@
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -49,6 +50,13 @@ void vtap_http_watch_end(struct vtap_http_connection *c)
 	if (c->watched)
 		(void)epoll_ctl(c->server->epoll_fd, EPOLL_CTL_DEL, c->fd, NULL);
 	c->watched = false;
+}
+
+void vtap_http_wake(struct vtap_http_server *s)
+{
+	if (!s->running && !s->resumed)
+		(void)eventfd_write(s->wake_fd, 1);
+	s->resumed = true;
 }
 
 static void peer_read(struct vtap_http_connection *c, const struct sockaddr *address)
@@ -281,11 +289,14 @@ static int daemon_start(struct vtap_http_server *s, int listen_fd, const struct 
 
 static int epoll_open(struct vtap_http_server *s)
 {
-	struct epoll_event event = {.events = EPOLLIN};
 	const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	struct epoll_event event = {.events = EPOLLIN};
 
+	/* Neither of the two is a connection. */
 	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (s->epoll_fd < 0 || epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, info->epoll_fd, &event) < 0)
+	s->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (s->epoll_fd < 0 || s->wake_fd < 0 || epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, info->epoll_fd, &event) < 0 ||
+	    epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, s->wake_fd, &event) < 0)
 		return -errno;
 	return 0;
 }
@@ -318,7 +329,7 @@ int vtap_http_server_listen(const struct vtap_http_server_options *options, cons
 	s->routes = routes;
 	s->route_count = route_count;
 	s->userdata = userdata;
-	s->epoll_fd = -1;
+	s->epoll_fd = s->wake_fd = -1;
 	s->earliest_ms = VTAP_HTTP_NO_DEADLINE;
 	options_read(s, options);
 	r = options->tls ? tls_load(s, options->tls) : 0;
@@ -350,12 +361,14 @@ struct vtap_http_server *vtap_http_server_free(struct vtap_http_server *s)
 	if (!s)
 		return NULL;
 	/* libmicrohttpd does not stop while a connection is suspended. */
+	s->running = true;
 	for (struct vtap_http_connection *c = s->connections; c; c = c->next)
 		if (c->exchange)
 			vtap_http_exchange_gone(c->exchange);
 	if (s->daemon)
 		MHD_stop_daemon(s->daemon);
 	vtap_closep(&s->epoll_fd);
+	vtap_closep(&s->wake_fd);
 	vtap_http_identity_free(s->identity);
 	free(s->client_authority);
 	free(s);
@@ -403,7 +416,7 @@ int vtap_http_server_timeout_ms(const struct vtap_http_server *s)
 {
 	uint64_t now = vtap_http_now_ms();
 
-	if (is_busy(s) || s->earliest_ms <= now)
+	if (s->resumed || is_busy(s) || s->earliest_ms <= now)
 		return 0;
 	if (s->earliest_ms == VTAP_HTTP_NO_DEADLINE)
 		return -1;
@@ -447,20 +460,33 @@ static int notice_gone_clients(struct vtap_http_server *s)
 	return 0;
 }
 
-int vtap_http_server_run(struct vtap_http_server *s)
+/* At the limit it stops to listen, and looks whether a place became free only when a run begins. */
+static int run_rounds(struct vtap_http_server *s)
 {
 	unsigned rounds = 0;
-	int r;
 
-	cut_late_connections(s);
-	r = notice_gone_clients(s);
-	if (r < 0)
-		return r;
-	/* At the limit it stops to listen, and looks whether a place became free only when a run begins. */
 	do {
-		s->place_freed = false;
+		s->place_freed = s->resumed = false;
 		if (MHD_run(s->daemon) != MHD_YES)
 			return -EIO;
-	} while (s->place_freed || (is_busy(s) && ++rounds < ROUNDS_MAX));
+	} while ((s->place_freed || s->resumed || is_busy(s)) && ++rounds < ROUNDS_MAX);
 	return 0;
+}
+
+int vtap_http_server_run(struct vtap_http_server *s)
+{
+	eventfd_t count;
+	int r;
+
+	s->running = true;
+	(void)eventfd_read(s->wake_fd, &count);
+	cut_late_connections(s);
+	r = notice_gone_clients(s);
+	if (r == 0)
+		r = run_rounds(s);
+	s->running = false;
+	/* There is more to do, and our descriptor has to tell of it. */
+	if (s->place_freed || s->resumed || is_busy(s))
+		(void)eventfd_write(s->wake_fd, 1);
+	return r;
 }

@@ -62,7 +62,9 @@ enum MHD_Result vtap_http_stream_queue(struct vtap_http_exchange *e)
 
 	assert(!e->queued);
 	e->queued = true;
-	response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES, on_read, e, NULL);
+	/* libmicrohttpd sends the end of a chunked body also where there is none. */
+	response = e->head ? MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT)
+			   : MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES, on_read, e, NULL);
 	if (!response)
 		return MHD_NO;
 	if (e->stream->content_type)
@@ -80,7 +82,7 @@ int vtap_http_stream_begin(struct vtap_http_exchange *e, unsigned status, const 
 {
 	struct vtap_http_stream *s;
 
-	assert(e->state == VTAP_HTTP_HANDLING || (e->state == VTAP_HTTP_WAITING && e->kept));
+	assert(e->kept && (e->state == VTAP_HTTP_HANDLING || e->state == VTAP_HTTP_WAITING));
 	if (e->gone)
 		return -EPIPE;
 	s = calloc(1, sizeof(*s));

@@ -1,32 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Real requests over loopback: one thread drives the server and its clients. */
+/* What any server does: requests, answers, limits. */
 
-#include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
-#include <cmocka.h>
+#include "harness.h"
 
-#include "http/http.h"
-
-#define REPLY_BYTES 8192
-#define WAIT_MS (VTAP_HTTP_TIMEOUT_MS / 2) /* a test that waits longer has failed */
 #define BIG_BYTES (5U << 20)
 
 static int handle_text(const struct vtap_http_request *request, struct vtap_http_response *ret_response, void *userdata)
 {
-	*ret_response = (struct vtap_http_response){.status = 200, .content_type = "text/plain"};
-	ret_response->body = strdup(userdata);
-	ret_response->body_bytes = strlen(userdata);
+	*ret_response = text_response(200, userdata);
 	return 0;
 }
 
@@ -64,10 +49,6 @@ static int handle_failure(const struct vtap_http_request *request, struct vtap_h
 	return -EIO;
 }
 
-#define ROUTE(route_method, route_path, route_handler)                                                                 \
-	{                                                                                                              \
-		.method = (route_method), .path = (route_path), .handler = (route_handler)                             \
-	}
 static const struct vtap_http_route routes[] = {
     ROUTE("GET", "/text", handle_text), ROUTE("POST", "/text", handle_body),  ROUTE("POST", "/body", handle_body),
     ROUTE("GET", "/big", handle_big),   ROUTE("GET", "/empty", handle_empty), ROUTE("GET", "/failure", handle_failure),
@@ -85,120 +66,6 @@ static struct vtap_http_server *server_new(const char *endpoint)
 	return s;
 }
 
-static int client_connect(const struct vtap_http_server *s)
-{
-	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(vtap_http_server_port(s))};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	assert_true(fd >= 0);
-	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof(to)), 0);
-	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
-	return fd;
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	assert_int_equal(clock_gettime(CLOCK_MONOTONIC, &t), 0);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
-/*
- * Lets the server work until the client's socket has one of the events, at most for wait_ms. Returns what it has. The server
- * runs only when it asks for it, by its descriptor or its timeout: a run too many would hide that it forgot to ask.
- */
-static short serve(struct vtap_http_server *s, int client, short events, int wait_ms)
-{
-	struct pollfd fds[] = {{.fd = vtap_http_server_fd(s), .events = POLLIN}, {.fd = client, .events = events}};
-	uint64_t now = now_ms(), end_ms = now + (uint64_t)wait_ms;
-
-	while (now < end_ms) {
-		int left_ms = (int)(end_ms - now), timeout_ms = vtap_http_server_timeout_ms(s), n;
-		bool asked = timeout_ms >= 0 && timeout_ms <= left_ms;
-
-		n = poll(fds, VTAP_ARRAY_SIZE(fds), asked ? timeout_ms : left_ms);
-		assert_true(n >= 0);
-		if (fds[0].revents || (n == 0 && asked))
-			assert_int_equal(vtap_http_server_run(s), 0);
-		if (fds[1].revents)
-			return fds[1].revents;
-		now = now_ms();
-	}
-	return 0;
-}
-
-/* Sends all, unless the server closes before. */
-static void client_send(struct vtap_http_server *s, int fd, const char *bytes, size_t count)
-{
-	while (count > 0) {
-		ssize_t n = send(fd, bytes, count, MSG_NOSIGNAL);
-
-		if (n < 0 && errno != EAGAIN)
-			return;
-		if (n < 0) {
-			assert_int_not_equal(serve(s, fd, POLLOUT, WAIT_MS), 0);
-			continue;
-		}
-		bytes += n;
-		count -= (size_t)n;
-	}
-}
-
-/* Reads until the server closes; keeps the beginning. Returns how many bytes came. */
-static size_t client_receive(struct vtap_http_server *s, int fd, char reply[REPLY_BYTES])
-{
-	static char chunk[65536];
-	size_t kept = 0, total = 0;
-
-	for (;;) {
-		ssize_t n = recv(fd, chunk, sizeof(chunk), 0);
-
-		if (n < 0 && errno == EAGAIN) {
-			assert_int_not_equal(serve(s, fd, POLLIN, WAIT_MS), 0);
-			continue;
-		}
-		if (n <= 0)
-			break;
-		total += (size_t)n;
-		n = VTAP_MIN(n, (ssize_t)(REPLY_BYTES - 1 - kept));
-		memcpy(reply + kept, chunk, (size_t)n);
-		kept += (size_t)n;
-	}
-	reply[kept] = 0;
-	return total;
-}
-
-static size_t exchange_bytes(struct vtap_http_server *s, const char *bytes, size_t count, char reply[REPLY_BYTES])
-{
-	_cleanup_close_ int fd = client_connect(s);
-
-	client_send(s, fd, bytes, count);
-	return client_receive(s, fd, reply);
-}
-
-static void exchange(struct vtap_http_server *s, const char *request, char reply[REPLY_BYTES])
-{
-	(void)exchange_bytes(s, request, strlen(request), reply);
-}
-
-static bool has_status(const char *reply, unsigned status)
-{
-	char wanted[32];
-
-	(void)snprintf(wanted, sizeof(wanted), "HTTP/1.1 %u ", status);
-	return strncmp(reply, wanted, strlen(wanted)) == 0;
-}
-
-static const char *body_of(const char *reply)
-{
-	const char *end = strstr(reply, "\r\n\r\n");
-
-	assert_non_null(end);
-	return end + 4;
-}
-
 static void test_requests(void **state)
 {
 	static const struct {
@@ -213,12 +80,13 @@ static void test_requests(void **state)
 	    {"GET /empty", 204, NULL, ""},
 	    {"POST /body", 201, NULL, "0 -"},
 	    {"GET /failure", 500, NULL, "500 Internal Server Error\n"},
-	    {"GET /nothing", 404, NULL, "404 Not Found\n"},
-	    {"GET /text/", 404, NULL, "404 Not Found\n"},
-	    {"DELETE /text", 405, "Allow: GET, HEAD, POST\r\n", "405 Method Not Allowed\n"},
-	    {"OPTIONS /body", 405, "Allow: POST\r\n", "405 Method Not Allowed\n"},
+	    {"GET /nothing", 404, NULL, "404 Not Found: there is nothing at this path\n"},
+	    {"GET /text/", 404, NULL, "404 Not Found: there is nothing at this path\n"},
+	    {"DELETE /text", 405, "Allow: GET, HEAD, POST\r\n",
+	     "405 Method Not Allowed: this path takes GET, HEAD, POST\n"},
+	    {"OPTIONS /body", 405, "Allow: POST\r\n", "405 Method Not Allowed: this path takes POST\n"},
 	    {"HEAD /body", 405, "Allow: POST\r\n", ""},
-	    {"get /text", 405, NULL, "405 Method Not Allowed\n"},
+	    {"get /text", 405, NULL, "405 Method Not Allowed: this path takes GET, HEAD, POST\n"},
 	};
 	VTAP_CLEANUP(vtap_http_server_freep) struct vtap_http_server *s = server_new("127.0.0.1:0");
 
@@ -244,6 +112,9 @@ static void test_malformed_requests_are_refused(void **state)
 	    "POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
 	    "POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999999\r\n\r\n",
 	    "POST /body HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+	    "GET /text HTTP/1.1\r\nConnection: close\r\n\r\n",
+	    "GET /text HTTP/1.1\r\nHost : a\r\nConnection: close\r\n\r\n",
+	    "GET /text /text HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
 	};
 	VTAP_CLEANUP(vtap_http_server_freep) struct vtap_http_server *s = server_new("127.0.0.1:0");
 	char reply[REPLY_BYTES];
@@ -293,16 +164,18 @@ static void test_limit_of_headers(void **state)
 	static char request[VTAP_HTTP_CONNECTION_BYTES + 4096];
 	char reply[REPLY_BYTES];
 
-	(void)snprintf(request, sizeof(request), "GET /text HTTP/1.1\r\nConnection: close\r\nX-A: %0*d\r\n\r\n",
+	(void)snprintf(request, sizeof(request),
+		       "GET /text HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-A: %0*d\r\n\r\n",
 		       (int)VTAP_HTTP_CONNECTION_BYTES / 2, 0);
 	exchange(s, request, reply);
 	assert_true(has_status(reply, 200));
-	(void)snprintf(request, sizeof(request), "GET /text HTTP/1.1\r\nConnection: close\r\nX-A: %0*d\r\n\r\n",
+	(void)snprintf(request, sizeof(request),
+		       "GET /text HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-A: %0*d\r\n\r\n",
 		       (int)VTAP_HTTP_CONNECTION_BYTES, 0);
 	exchange(s, request, reply);
 	if (!has_status(reply, 431))
 		fail_msg("header: %s", reply);
-	(void)snprintf(request, sizeof(request), "GET /%0*d HTTP/1.1\r\nConnection: close\r\n\r\n",
+	(void)snprintf(request, sizeof(request), "GET /%0*d HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
 		       (int)VTAP_HTTP_CONNECTION_BYTES, 0);
 	exchange(s, request, reply);
 	if (!has_status(reply, 414) && !has_status(reply, 431))
