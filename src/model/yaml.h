@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * YAML text -> jansson values, so that files and API bodies share one validator. The only user of libyaml.
+ * YAML text -> jansson values, so that files and API bodies share one validator; and back. The only user of libyaml.
  *
  * Taken: one document of mappings, lists and scalars, at most VTAP_YAML_DEPTH_MAX deep and VTAP_YAML_NODES_MAX nodes large.
  * Plain `true` and `false` become booleans; plain decimal (no leading zeros) and 0x numbers become integers if they fit into
@@ -12,6 +12,7 @@
 
 #include <jansson.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "basic/error.h"
 
@@ -37,3 +38,10 @@ const json_t *vtap_yaml_lines_member(const json_t *lines, const char *key);
 const json_t *vtap_yaml_lines_element(const json_t *lines, size_t index);
 /* The line of a node; 0 for NULL. */
 unsigned vtap_yaml_line(const json_t *lines);
+
+/*
+ * Writes one document in block style, members in their order; vtap_yaml_parse() reads the same values back. Text that a reader
+ * could take for something else (numbers, times, yes and no, also by older rules than ours) is quoted. Reals are written with 15
+ * digits; our own reader makes text of them. -EIO, -ENOMEM.
+ */
+int vtap_yaml_write(const json_t *value, FILE *out);

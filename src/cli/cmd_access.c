@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Who asks: login, logout, passwords. Secrets come from the terminal or standard input, never from the command line. */
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/ask.h"
+#include "cli/commands.h"
+#include "cli/show.h"
+
+#define USER_DEFAULT "admin"
+
+static int text_set(char **text, const char *value)
+{
+	char *copy = value ? strdup(value) : NULL;
+
+	if (value && !copy)
+		return -ENOMEM;
+	free(*text);
+	*text = copy;
+	return 0;
+}
+
+/* The token is of this controller: another one's token and key must not stay beside its URL. */
+static int profile_keep(struct vtap_cli *cli, const char *token)
+{
+	struct vtap_settings *s = cli->settings;
+	struct vtap_profile *p = &s->profile;
+	struct vtap_error error = {};
+	bool moved = p->url ? strcmp(p->url, s->url) != 0 : strcmp(s->url, VTAP_URL_DEFAULT) != 0;
+
+	if (moved && (text_set(&p->access_key_id, NULL) < 0 || text_set(&p->secret_access_key, NULL) < 0))
+		return vtap_show_memory(cli);
+	if (text_set(&p->url, s->url) < 0 || text_set(&p->token, token) < 0 || text_set(&p->project, s->project) < 0 ||
+	    text_set(&p->ca_file, s->ca_file) < 0)
+		return vtap_show_memory(cli);
+	if (vtap_profile_write(s->profile_path, p, &error) < 0)
+		return vtap_cli_fail_error(cli, VTAP_EXIT_REFUSED, s->profile_path, &error);
+	return VTAP_EXIT_DONE;
+}
+
+static int login_ask(struct vtap_cli *cli, const struct vtap_invocation *i, const char *user, json_t **ret_answer)
+{
+	char password[VTAP_SHOW_SECRET_STRLEN];
+	json_t *body;
+	int status;
+
+	status = vtap_show_secret(cli, "Password", false, password, sizeof(password));
+	if (status != VTAP_EXIT_DONE)
+		return status;
+	body = json_pack("{s:s,s:s}", "user", user, "password", password);
+	explicit_bzero(password, sizeof(password));
+	if (!body)
+		return vtap_cli_fail(cli, VTAP_EXIT_USAGE, "user and password must be UTF-8 text");
+	status = vtap_show_ask(cli, i, NULL, body, ret_answer);
+	json_decref(body);
+	return status;
+}
+
+int vtap_cmd_login(struct vtap_cli *cli, const struct vtap_invocation *i)
+{
+	const char *user = vtap_invocation_text(i, "user"), *token;
+	json_t *answer = NULL;
+	int status;
+
+	user = user ? user : USER_DEFAULT;
+	if (!cli->settings->profile_path)
+		return vtap_cli_fail(cli, VTAP_EXIT_USAGE,
+				     "there is no place for the profile: set HOME or VTAP_PROFILE");
+	status = login_ask(cli, i, user, &answer);
+	token = json_string_value(json_object_get(answer, "token"));
+	if (status == VTAP_EXIT_DONE && !token)
+		status = vtap_cli_fail(cli, VTAP_EXIT_UNREACHABLE, "%s: the answer has no token", cli->settings->url);
+	if (status == VTAP_EXIT_DONE)
+		status = profile_keep(cli, token);
+	if (status == VTAP_EXIT_DONE && !cli->quiet) {
+		const char *expires = json_string_value(json_object_get(answer, "expires"));
+
+		fprintf(cli->out, "logged in to %s as %s%s%s; the token is in %s\n", cli->settings->url, user,
+			expires ? ", until " : "", expires ? expires : "", cli->settings->profile_path);
+	}
+	json_decref(answer);
+	return status;
+}
+
+/* A token that the controller does not take any more is forgotten all the same. */
+int vtap_cmd_logout(struct vtap_cli *cli, const struct vtap_invocation *i)
+{
+	struct vtap_ask ask = {.method = i->command->method, .path = i->command->path};
+	struct vtap_refusal refusal = {};
+	struct vtap_error error = {};
+	json_t *answer = NULL;
+	int status;
+
+	if (!cli->settings->bearer)
+		return vtap_cli_fail(cli, VTAP_EXIT_REFUSED, "nobody is logged in to %s", cli->settings->url);
+	status = vtap_ask_try(cli, &ask, &answer, &refusal);
+	json_decref(answer);
+	if (status != VTAP_EXIT_DONE && refusal.http != 401)
+		return vtap_cli_fail(cli, status, "%s", refusal.text);
+	free(VTAP_STEAL(cli->settings->profile.token));
+	if (vtap_profile_write(cli->settings->profile_path, &cli->settings->profile, &error) < 0)
+		return vtap_cli_fail_error(cli, VTAP_EXIT_REFUSED, cli->settings->profile_path, &error);
+	return VTAP_EXIT_DONE;
+}
+
+int vtap_cmd_user_password(struct vtap_cli *cli, const struct vtap_invocation *i)
+{
+	char password[VTAP_SHOW_SECRET_STRLEN];
+	json_t *body, *answer = NULL;
+	int status;
+
+	status = vtap_show_secret(cli, "New password", true, password, sizeof(password));
+	if (status != VTAP_EXIT_DONE)
+		return status;
+	body = json_pack("{s:s}", "password", password);
+	explicit_bzero(password, sizeof(password));
+	if (!body)
+		return vtap_cli_fail(cli, VTAP_EXIT_USAGE, "the password must be UTF-8 text");
+	status = vtap_show_ask(cli, i, i->arguments[0], body, &answer);
+	if (status == VTAP_EXIT_DONE)
+		status = vtap_show_done(cli, i, i->arguments[0], answer);
+	json_decref(body);
+	json_decref(answer);
+	return status;
+}

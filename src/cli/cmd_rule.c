@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Rules stand inside a filter: what is asked for goes there. */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/ask.h"
+#include "cli/commands.h"
+#include "cli/show.h"
+#include "model/yaml.h"
+
+#define FILE_MAX_BYTES (16U << 20)
+
+int vtap_cmd_rule_list(struct vtap_cli *cli, const struct vtap_invocation *i)
+{
+	VTAP_CLEANUP(vtap_request_done) struct vtap_request request = {};
+	struct vtap_ask ask = {.method = "GET", .kind = vtap_invocation_kind(i)};
+	json_t *items = NULL;
+	int status;
+
+	if (vtap_request_make(i, vtap_invocation_text(i, "filter"), NULL, &request) < 0)
+		return vtap_show_memory(cli);
+	ask.path = request.path;
+	status = vtap_ask_list(cli, &ask, 0, &items);
+	if (status == VTAP_EXIT_DONE)
+		status = vtap_show_list(cli, items, i->noun->columns);
+	json_decref(items);
+	return status;
+}
+
+/* The filter is named by the path, not by the rule. */
+int vtap_cmd_rule_create(struct vtap_cli *cli, const struct vtap_invocation *i)
+{
+	json_t *body = json_copy(i->resource), *answer = NULL;
+	char place[80];
+	int status;
+
+	json_object_del(body, "filter");
+	status = vtap_show_ask(cli, i, json_string_value(json_object_get(i->resource, "filter")), body, &answer);
+	snprintf(place, sizeof(place), "%s %" JSON_INTEGER_FORMAT,
+		 json_string_value(json_object_get(i->resource, "direction")),
+		 json_integer_value(json_object_get(i->resource, "number")));
+	if (status == VTAP_EXIT_DONE)
+		status = vtap_show_done(cli, i, place, answer);
+	json_decref(body);
+	json_decref(answer);
+	return status;
+}
+
+/* A list of rules, or a mapping whose only key is `rules`. A new reference; NULL: something else. */
+static json_t *rules_of(const json_t *values)
+{
+	json_t *rules = json_object_get(values, "rules");
+
+	if (json_is_array(values))
+		return json_incref((json_t *)values);
+	return json_is_array(rules) && json_object_size(values) == 1 ? json_incref(rules) : NULL;
+}
+
+static int rules_read(struct vtap_cli *cli, const char *path, json_t **ret_rules)
+{
+	VTAP_CLEANUP(vtap_yaml_done) struct vtap_yaml yaml = {};
+	_cleanup_free_ char *text = NULL;
+	struct vtap_error error = {};
+	size_t bytes = 0;
+	json_t *rules;
+	int status;
+
+	status = vtap_show_file(cli, path, FILE_MAX_BYTES, &text, &bytes);
+	if (status != VTAP_EXIT_DONE)
+		return status;
+	if (vtap_yaml_parse(text, bytes, &yaml, &error) < 0)
+		return vtap_cli_fail_error(cli, VTAP_EXIT_USAGE, path, &error);
+	rules = rules_of(yaml.values);
+	if (!rules)
+		return vtap_cli_fail(cli, VTAP_EXIT_USAGE, "%s: must be a list of rules, or the key rules with one",
+				     path);
+	*ret_rules = rules;
+	return VTAP_EXIT_DONE;
+}
+
+int vtap_cmd_rule_replace(struct vtap_cli *cli, const struct vtap_invocation *i)
+{
+	const char *filter = vtap_invocation_text(i, "filter");
+	json_t *rules = NULL, *body = NULL, *answer = NULL;
+	int status;
+
+	status = rules_read(cli, vtap_invocation_text(i, "file"), &rules);
+	if (status == VTAP_EXIT_DONE) {
+		body = json_pack("{s:O}", "rules", rules);
+		status = body ? vtap_show_ask(cli, i, filter, body, &answer) : vtap_show_memory(cli);
+	}
+	if (status == VTAP_EXIT_DONE && cli->output != VTAP_OUTPUT_TABLE)
+		status = vtap_show_value(cli, answer);
+	else if (status == VTAP_EXIT_DONE && !cli->quiet)
+		fprintf(cli->out, "filter %s has %zu rules now%s\n", filter, json_array_size(rules),
+			vtap_invocation_flag(i, "dry-run") ? " (dry run: nothing was changed)" : "");
+	json_decref(rules);
+	json_decref(body);
+	json_decref(answer);
+	return status;
+}
