@@ -31,7 +31,7 @@ struct vtap_client_answer { /* owned by the receiver: vtap_client_answer_done() 
 	 * -EPROTO, -E2BIG, -ECANCELED by on_data, -EKEYREJECTED for a certificate that does not verify, -ENOMEM.
 	 */
 	int result;
-	char error[160]; /* the sentence for result != 0 */
+	char error[256]; /* the sentence for result != 0 */
 	unsigned status;
 	char *body; /* NUL-terminated; never NULL when result is 0 */
 	size_t body_bytes;

@@ -53,8 +53,11 @@ static int make_headers(const struct vtap_client *c, const struct vtap_client_re
 		}
 		append_field(list, "Authorization", value, &r);
 	}
+	/* Without a value it is left out, where libcurl would say that nothing at all is a form. */
 	if (q->body)
 		append_field(list, "Content-Type", q->content_type ? q->content_type : "application/json", &r);
+	else
+		append_header(list, "Content-Type:", &r);
 	for (size_t i = 0; q->headers && q->headers[i]; i++)
 		append_header(list, q->headers[i], &r);
 	return r;
@@ -303,7 +306,7 @@ static void describe(const struct vtap_client_transfer *t, CURLcode code, struct
 			before = sentences[i].before;
 			behind = sentences[i].behind;
 		}
-	(void)snprintf(a->error, sizeof(a->error), "%s%.64s%s%.48s", before, t->client->url, behind ? "" : ": ",
+	(void)snprintf(a->error, sizeof(a->error), "%s%.96s%s%.100s", before, t->client->url, behind ? "" : ": ",
 		       behind ? behind : reason);
 }
 
