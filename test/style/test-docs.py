@@ -46,8 +46,8 @@ class Docs(unittest.TestCase):
 
     def test_every_key_is_described(self):
         keys = set()
-        for source in (ROOT / "src" / "model").glob("*.c"):
-            keys.update(KEY.findall(source.read_text()))
+        for name in ("config", "filter", "session", "target"):  # the readers of the agent's file
+            keys.update(KEY.findall((ROOT / "src" / "model" / f"{name}.c").read_text()))
         self.assertGreater(len(keys), 30)
         described = set(re.findall(r"[*_]([a-z_]+)[*_:]", MAN["vtap-agent.yaml.5"]))
         self.assertEqual(keys - described, set())

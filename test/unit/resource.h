@@ -3,8 +3,6 @@
 
 /* For tests of the API's resources: they are written as JSON with ' for ". */
 
-#include <jansson.h>
-
 #include "model/schema.h"
 
 /* Any id of that kind. */
