@@ -158,6 +158,18 @@ static void test_refused(void **state)
 	unit_resources_refused(bad, VTAP_ARRAY_SIZE(bad));
 }
 
+/* A request without a body. */
+static void test_nothing_given(void **state)
+{
+	struct vtap_normalize n = {.kind = vtap_kind_find("host")};
+	struct vtap_error error = {};
+	json_t *resource = NULL;
+
+	assert_int_equal(vtap_resource_normalize(&n, &resource, &error), -EINVAL);
+	assert_string_equal(error.text, "must be an object");
+	assert_null(resource);
+}
+
 static const struct unit_resource_good patches[] = {
     {"host", "{'name': 'h1', 'group': 'a'}", "{}", "{'name': 'h1', 'group': 'a', 'version': 1}"},
     {"host", "{'name': 'h1', 'group': 'a'}", "{'group': 'b'}", "{'name': 'h1', 'group': 'b'}"},
@@ -430,6 +442,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_defaults),
 	    cmocka_unit_test(test_refused),
+	    cmocka_unit_test(test_nothing_given),
 	    cmocka_unit_test(test_patches),
 	    cmocka_unit_test(test_quotas_merge),
 	    cmocka_unit_test(test_older_resources),
