@@ -323,9 +323,13 @@ static int prepare_file(const char *path, struct vtap_error *reterr)
 {
 	char log[VTAP_SQLITE_PATH_MAX + 16];
 	_cleanup_close_ int fd = -1;
+	struct stat is;
 
-	if (chmod(path, 0600) == 0)
-		return 0;
+	if (stat(path, &is) == 0) {
+		if (!S_ISREG(is.st_mode))
+			return vtap_error_set(reterr, -EINVAL, 0, path, "the store must be a regular file");
+		return chmod(path, 0600) < 0 ? say_errno(reterr, path, "opened") : 0;
+	}
 	if (errno != ENOENT)
 		return say_errno(reterr, path, "opened");
 	snprintf(log, sizeof(log), "%s-wal", path);

@@ -14,7 +14,7 @@
 #define APPLICATION_ID 0x76746170 /* "vtap" */
 
 /*
- * A released step never changes: a database that a release wrote lies in the tests, and every later release opens it.
+ * A released step never changes: for each there is a database in test/unit-store/fixture, which every later release opens.
  *
  * item: what the store holds. Keys are BLOBs, so that they are ordered bytewise. change: the history; its id is
  * revision * 64 + position of the write in its transaction, so that one tree, which grows at one end and shrinks at the other,
@@ -51,20 +51,38 @@ static const struct {
     {SQLITE_MISMATCH, -EUCLEAN},
 };
 
+static bool is_full(int code)
+{
+	return code == ENOSPC || code == EDQUOT || code == EFBIG;
+}
+
+/*
+ * SQLite itself takes ENOSPC alone for a full disk, and keeps the system's code of other failures per file: the connection's
+ * own is not set when it is the commit that fails.
+ */
+static bool disk_is_full(sqlite3 *db)
+{
+	sqlite3_file *log = NULL;
+	int of_database = 0, of_log = 0;
+
+	(void)sqlite3_file_control(db, "main", SQLITE_FCNTL_LAST_ERRNO, &of_database);
+	(void)sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+	if (log && log->pMethods)
+		(void)log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &of_log);
+	return is_full(sqlite3_system_errno(db)) || is_full(of_database) || is_full(of_log);
+}
+
 int vtap_sqlite_errno(sqlite3 *db, int code)
 {
-	int system_errno = sqlite3_system_errno(db);
-
 	if (code == SQLITE_OK || code == SQLITE_ROW || code == SQLITE_DONE)
 		return 0;
 	for (size_t i = 0; i < VTAP_ARRAY_SIZE(errors); i++)
 		if (errors[i].code == code || errors[i].code == (code & 0xff))
 			return errors[i].r;
-	if ((code & 0xff) == SQLITE_IOERR &&
-	    (system_errno == ENOSPC || system_errno == EDQUOT || system_errno == EFBIG))
+	if ((code & 0xff) == SQLITE_IOERR && disk_is_full(db))
 		return -ENOSPC;
-	if ((code & 0xff) == SQLITE_CANTOPEN && system_errno > 0)
-		return -system_errno;
+	if ((code & 0xff) == SQLITE_CANTOPEN && sqlite3_system_errno(db) > 0)
+		return -sqlite3_system_errno(db);
 	return -EIO;
 }
 

@@ -69,7 +69,8 @@ int vtap_store_memory_new(struct vtap_store **ret_store);
 /*
  * Opens or creates the database file (mode 0600), migrates it to this release's schema, and locks out other processes by a lock
  * on PATH.lock, which stays. SQLite keeps PATH-wal and PATH-shm beside it: they are part of the store while it is open.
- * -EBUSY: another process has it. -EPROTONOSUPPORT: it was written by a newer release. -EUCLEAN: damaged, or no store.
+ * -EBUSY: another process has it. -EPROTONOSUPPORT: it was written by a newer release. -EUCLEAN: damaged, or no store. -EINVAL:
+ * no regular file. -ENAMETOOLONG, -ENOSPC and what else the system says.
  * *reterr says it; its field is the path.
  */
 int vtap_store_sqlite_new(const char *path, struct vtap_store **ret_store, struct vtap_error *reterr);

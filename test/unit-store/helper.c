@@ -2,10 +2,12 @@
 
 #include "helper.h"
 
+#include <dirent.h>
 #include <inttypes.h>
+#include <sqlite3.h>
 
 static char folder[32];
-static char paths[8][64];
+static char paths[32][64];
 static unsigned next_path;
 
 void helper_folder_make(void)
@@ -28,6 +30,67 @@ void helper_folder_remove(void)
 
 	snprintf(command, sizeof(command), "rm -r %s", folder);
 	assert_int_equal(system(command), 0);
+}
+
+void helper_folder_is(const char *name, const char *files)
+{
+	struct dirent **entries = NULL;
+	char found[512] = "";
+	int n = scandir(helper_path(name), &entries, NULL, alphasort);
+
+	assert_true(n >= 0);
+	for (int i = 0; i < n; i++) {
+		if (entries[i]->d_name[0] != '.') {
+			strncat(found, *found ? " " : "", 2);
+			strncat(found, entries[i]->d_name, sizeof(found) - strlen(found) - 2);
+		}
+		free(entries[i]);
+	}
+	free(entries);
+	assert_string_equal(found, files);
+}
+
+void helper_sql(const char *path, const char *text)
+{
+	sqlite3 *db = NULL;
+
+	assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+	if (sqlite3_exec(db, text, NULL, NULL, NULL) != SQLITE_OK)
+		fail_msg("%s: %s", text, sqlite3_errmsg(db));
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+void helper_write(const char *path, const void *bytes, size_t count)
+{
+	FILE *f = fopen(path, "we");
+
+	assert_non_null(f);
+	assert_int_equal(fwrite(bytes, 1, count, f), count);
+	assert_int_equal(fclose(f), 0);
+}
+
+uint8_t *helper_read(const char *path, size_t *ret_count)
+{
+	FILE *f = fopen(path, "re");
+	struct stat s;
+	uint8_t *bytes;
+
+	assert_non_null(f);
+	assert_int_equal(fstat(fileno(f), &s), 0);
+	bytes = malloc((size_t)s.st_size + 1);
+	assert_non_null(bytes);
+	*ret_count = fread(bytes, 1, (size_t)s.st_size, f);
+	assert_int_equal(*ret_count, s.st_size);
+	fclose(f);
+	return bytes;
+}
+
+void helper_has_mode(const char *path, mode_t mode)
+{
+	struct stat s;
+
+	assert_int_equal(stat(path, &s), 0);
+	assert_int_equal(s.st_mode & 07777, mode);
 }
 
 struct vtap_store *helper_open(const char *path)

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -21,10 +22,19 @@
 #define IS(k, v) ((struct vtap_store_operation){VTAP_STORE_IS, (k), (v), strlen(v)})
 #define IS_ABSENT(k) ((struct vtap_store_operation){VTAP_STORE_IS_ABSENT, (k), NULL, 0})
 
-/* A new empty folder, and a path in it; the paths are valid until helper_folder_remove(), at most 8 at a time. */
+/* A new empty folder, and a path in it; the paths are valid until helper_folder_remove(), at most 32 at a time. */
 void helper_folder_make(void);
 const char *helper_path(const char *name);
 void helper_folder_remove(void);
+/* The folder in it, "" = itself, holds these files and no others; sorted, with a blank between each two. */
+void helper_folder_is(const char *name, const char *files);
+
+/* Runs SQL on the file, as somebody else would. */
+void helper_sql(const char *path, const char *text);
+/* Writes a file anew; reads one, the result is the caller's. */
+void helper_write(const char *path, const void *bytes, size_t count);
+uint8_t *helper_read(const char *path, size_t *ret_count);
+void helper_has_mode(const char *path, mode_t mode);
 
 /* Opens a store that must open. */
 struct vtap_store *helper_open(const char *path);
