@@ -14,9 +14,10 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CONTRACT = ROOT / "api" / "openapi.yaml"
-METHODS = ("get", "post", "put", "patch", "delete")
 ROUTE = re.compile(r'\{\s*"(GET|POST|PUT|PATCH|DELETE)",\s*"(/[^"]*)"')
 TABLE = re.compile(r"struct vtap_api_route (vtap_api_routes_\w+)\[\] = \{(.*?)^\};", re.MULTILINE | re.DOTALL)
+MACRO = re.compile(r"^#define (\w+)\(([^)]*)\)((?:.*\\\n)*.*)", re.MULTILINE)
+METHODS = ("get", "post", "put", "patch", "delete")
 FORMATS = {  # a type's format, and what JSON may have for it
     "address": ("address", ["string"]), "prefix": ("prefix", ["string"]), "mac": ("mac", ["string"]),
     "device": ("device", ["string"]), "ports": ("ports", ["string", "integer"]), "offline": ("offline", ["string"]),
@@ -85,6 +86,19 @@ def expected(attribute, dump):
         if attribute[flag]:
             schema[word] = True
     return schema
+
+
+def expand(source, table):
+    """The table with the macros of its file expanded, and texts side by side joined."""
+    for name, parameters, body in MACRO.findall(source):
+        def expansion(call, parameters=parameters, body=body):
+            values = [value.strip() for value in call[1].split(",")]
+            for parameter, value in zip(parameters.split(","), values):
+                body = re.sub(rf"\b{parameter.strip()}\b", value, body)
+            return body.replace("\\\n", "\n")
+
+        table = re.sub(rf"\b{name}\(([^)]*)\)", expansion, table)
+    return re.sub(r'"\s*"', "", table)
 
 
 class Contract(unittest.TestCase):
@@ -226,9 +240,10 @@ class Contract(unittest.TestCase):
         declared = set(re.findall(r"vtap_api_routes_\w+", (folder / "api.h").read_text()))
         served, defined = set(), set()
         for source in sorted(folder.glob("*.c")):
-            for name, table in TABLE.findall(source.read_text()):
+            text = source.read_text()
+            for name, table in TABLE.findall(text):
                 defined.add(name)
-                served.update(ROUTE.findall(table))
+                served.update(ROUTE.findall(expand(text, table)))
         served = {(method, path) for method, path in served if not path.startswith("/agent/")}
         described = {(method.upper(), path) for path, method, _, _ in self.operations()}
         self.assertEqual(sorted(served - described), [], "served, but not in the contract")
