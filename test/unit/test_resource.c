@@ -440,16 +440,11 @@ static void test_ranges_of_numbers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_defaults),
-	    cmocka_unit_test(test_refused),
-	    cmocka_unit_test(test_nothing_given),
-	    cmocka_unit_test(test_patches),
-	    cmocka_unit_test(test_quotas_merge),
-	    cmocka_unit_test(test_older_resources),
-	    cmocka_unit_test(test_nothing_is_changed),
-	    cmocka_unit_test(test_secrets_are_not_kept),
-	    cmocka_unit_test(test_lengths_of_lists),
-	    cmocka_unit_test(test_lengths_of_texts),
+	    cmocka_unit_test(test_defaults),           cmocka_unit_test(test_refused),
+	    cmocka_unit_test(test_nothing_given),      cmocka_unit_test(test_patches),
+	    cmocka_unit_test(test_quotas_merge),       cmocka_unit_test(test_older_resources),
+	    cmocka_unit_test(test_nothing_is_changed), cmocka_unit_test(test_secrets_are_not_kept),
+	    cmocka_unit_test(test_lengths_of_lists),   cmocka_unit_test(test_lengths_of_texts),
 	    cmocka_unit_test(test_ranges_of_numbers),
 	};
 
