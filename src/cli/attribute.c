@@ -145,19 +145,18 @@ static json_t *parent_of(json_t *resource, const char *path)
 	return dot ? json_object_getn(resource, path, (size_t)(dot - path)) : resource;
 }
 
-/* What was there comes first. */
+/* What was there comes first; a tag that is given again has its new value. */
 static int merge(json_t *parent, const char *leaf, json_t *before)
 {
 	json_t *now = json_object_get(parent, leaf);
 	int r = 0;
 
-	if (json_is_array(before) && json_is_array(now)) {
+	if (json_is_array(before) && json_is_array(now))
 		r = json_array_extend(before, now);
-		if (r == 0)
-			r = json_object_set(parent, leaf, before);
-	} else if (json_is_object(before) && json_is_object(now)) {
-		r = json_object_update_missing(now, before);
-	}
+	else if (json_is_object(before) && json_is_object(now))
+		r = json_object_update(before, now);
+	if (r == 0 && before)
+		r = json_object_set(parent, leaf, before);
 	json_decref(before);
 	return r < 0 ? -ENOMEM : 0;
 }

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* A controller that answers from a script, and a terminal whose output can be read. */
+
+#include "unit.h"
+
+#include "cli/cli.h"
+
+struct fake_exchange { /* one request and its answer; an array ends with a NULL method */
+	const char *method, *path;
+	const char *body; /* that the request must have, as JSON; NULL = none */
+	unsigned status; /* 0 = nothing answers */
+	const char *answer; /* NULL = no body */
+	const char *header; /* that the request must have; NULL = any */
+};
+
+struct fake {
+	struct vtap_cli cli;
+	struct vtap_settings settings;
+	const struct fake_exchange *next;
+	char *out, *err; /* what the last run printed */
+	size_t out_bytes, err_bytes;
+	const char *typed[4]; /* secrets, in order; NULL = end of input */
+	size_t typed_count;
+	unsigned pauses; /* that are still allowed */
+};
+
+void fake_begin(struct fake *f, const struct fake_exchange *script);
+void fake_end(struct fake *f);
+/* Runs a command line, up to NULL; its exit status. Fails when the script asks for more than was asked. */
+int fake_run(struct fake *f, const char *const *argv);
+#define RUN(f, ...) fake_run(f, (const char *const[]){__VA_ARGS__, NULL})
