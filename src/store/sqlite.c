@@ -20,8 +20,8 @@ static const char *const statement_texts[] = {
     [GET] = "SELECT key, value, revision FROM item WHERE key = ?1",
     [PAGE] = "SELECT key, value, revision FROM item WHERE key >= ?1 AND key < ?2 ORDER BY key LIMIT ?3",
     [CHANGES] = "SELECT key, value, id / 64 FROM change WHERE id >= ?3 AND key >= ?1 AND key < ?2 ORDER BY id",
-    [PUT] = "INSERT INTO item (key, value, revision) VALUES (?1, ?2, ?3)"
-	    " ON CONFLICT (key) DO UPDATE SET value = excluded.value, revision = excluded.revision",
+    [PUT] = ("INSERT INTO item (key, value, revision) VALUES (?1, ?2, ?3)"
+	     " ON CONFLICT (key) DO UPDATE SET value = excluded.value, revision = excluded.revision"),
     [DELETE] = "DELETE FROM item WHERE key = ?1",
     [RECORD] = "INSERT INTO change (key, value, id) VALUES (?1, ?2, ?3)",
     [COMPACT] = "DELETE FROM change WHERE id < ?1",

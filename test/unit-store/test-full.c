@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* A full disk: nothing is written, everything can be read, and there is nothing to repair when there is room again. */
+/* A full disk, or memory: nothing is written, everything can be read, nothing is to be repaired when there is room again. */
 
 #include "helper.h"
 
@@ -14,16 +14,42 @@
 #include "crypto/crypto.h"
 #include "lossy.h"
 
-static struct vtap_store *filled_store(const char *path)
-{
-	struct vtap_store *s = helper_open(path);
+static unsigned allocations_left; /* 0 = no limit */
 
+/* The linker puts these in front of the C library's. */
+void *__wrap_calloc(size_t count, size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_reallocarray(void *array, size_t count, size_t size);
+void *__real_reallocarray(void *array, size_t count, size_t size);
+
+static bool allocation_fails(void)
+{
+	return allocations_left > 0 && --allocations_left == 0;
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+	return allocation_fails() ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_reallocarray(void *array, size_t count, size_t size)
+{
+	return allocation_fails() ? NULL : __real_reallocarray(array, count, size);
+}
+
+static struct vtap_store *store_fill(struct vtap_store *s)
+{
 	assert_int_equal(COMMIT(s, PUT("a", "1"), PUT("b", "2")), 0);
 	assert_int_equal(COMMIT(s, PUT("b", "3")), 0);
 	return s;
 }
 
-/* As filled_store() left it. */
+static struct vtap_store *filled_store(const char *path)
+{
+	return store_fill(helper_open(path));
+}
+
+/* As store_fill() left it. */
 static void is_unchanged(struct vtap_store *s)
 {
 	_cleanup_free_ char *dump = helper_dump(s), *changes = helper_changes(s, "", 0);
@@ -89,6 +115,32 @@ static void test_each_write(void **state)
 		lossy_remove();
 	} while (r < 0);
 	assert_in_range(n, 10, 1000);
+}
+
+/* Each allocation of a commit fails in turn. */
+static void test_memory(void **state)
+{
+	unsigned n = 0;
+	int r;
+
+	do {
+		VTAP_CLEANUP(vtap_store_freep) struct vtap_store *s = NULL;
+
+		assert_int_equal(vtap_store_memory_new(&s), 0);
+		store_fill(s);
+		allocations_left = ++n;
+		r = commit_two(s, "v");
+		allocations_left = 0;
+		if (r < 0) {
+			assert_int_equal(r, -ENOMEM);
+			is_unchanged(s);
+			assert_int_equal(commit_two(s, "v"), 0);
+		}
+		assert_int_equal(vtap_store_revision(s), 4);
+		helper_has(s, "a", NULL);
+		helper_has(s, "d", "v");
+	} while (r < 0);
+	assert_int_equal(n, 4); /* three entries, and room enough for them */
 }
 
 /* A limit of the process counts as a full disk. */
@@ -189,6 +241,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_each_write, setup, teardown),
+	    cmocka_unit_test(test_memory),
 	    cmocka_unit_test_setup_teardown(test_file_size_limit, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_file_system, setup, teardown),
 	};

@@ -312,6 +312,24 @@ static void test_damaged(void **state)
 	vtap_store_free(s);
 }
 
+/* A commit that meets damage half-way leaves no transaction open, and nothing of itself. */
+static void test_damage_met_late(void **state)
+{
+	const char *path = helper_path("db");
+	struct vtap_store *s = helper_open(path);
+
+	fixture_write(s);
+	helper_sql(path, "INSERT INTO change (id, key) VALUES (5 * 64 + 1, x'78')");
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(COMMIT(s, PUT("y", "1"), PUT("z", "1")), -EUCLEAN);
+	helper_has(s, "y", NULL);
+	helper_sql(path, "DELETE FROM change WHERE id = 5 * 64 + 1");
+	fixture_check(s);
+	assert_int_equal(COMMIT(s, PUT("y", "1"), PUT("z", "1")), 0);
+	assert_int_equal(vtap_store_revision(s), 5);
+	vtap_store_free(s);
+}
+
 static int make_fixture(const char *path)
 {
 	struct vtap_store *s;
@@ -350,6 +368,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test_setup_teardown(test_newer_release, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_foreign_files, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_damaged, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_damage_met_late, setup, teardown),
 	};
 
 	if (vtap_crypto_init() < 0)
