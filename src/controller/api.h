@@ -11,6 +11,7 @@
 
 #include "controller/change.h"
 #include "http/http.h"
+#include "model/quota.h"
 
 enum vtap_role { VTAP_ROLE_NONE, VTAP_ROLE_VIEWER, VTAP_ROLE_OPERATOR, VTAP_ROLE_ADMIN };
 
@@ -30,8 +31,9 @@ struct vtap_call { /* one request from its authentication to its answer; lives u
 	char project
 	    [VTAP_ID_STRLEN]; /* of ?project= or the header X-Vtap-Project, else the user's only one; empty = none */
 	enum vtap_role role; /* of the principal in that project */
-	json_t *body; /* owned; NULL = none */
+	json_t *body; /* owned; an object; NULL = none */
 	bool dry_run;
+	char peer[VTAP_ADDR_STRLEN]; /* where the request came from; stays valid when the client has gone */
 
 	/* The answer. */
 	unsigned status; /* 0 = 200, or 204 without an answer */
@@ -40,6 +42,9 @@ struct vtap_call { /* one request from its authentication to its answer; lives u
 	size_t text_bytes;
 	const char *content_type; /* of text; static */
 	const char *problem_type; /* static; of a problem+json answer; NULL = "about:blank" */
+	unsigned retry_after_s; /* 0 = none */
+	char *secret; /* owned, wiped at the end; what a handler keeps of a body's password; NULL = none */
+	json_t *audit; /* owned; what the audit log shall say besides the changed resources; NULL = nothing */
 	char etag[80];
 	char location[160];
 
@@ -60,6 +65,8 @@ enum {
 	VTAP_ROUTE_SYSTEM = 1 << 2, /* system admins only */
 	VTAP_ROUTE_AGENT = 1 << 3, /* agents only: principal.host is set */
 	VTAP_ROUTE_RAW = 1 << 4, /* the body is not parsed */
+	VTAP_ROUTE_ONCE =
+	    1 << 5, /* the answer holds a secret: it is not kept for an Idempotency-Key, which is refused */
 };
 
 struct vtap_api_route {
@@ -68,7 +75,7 @@ struct vtap_api_route {
 	vtap_api_handler handler;
 	enum vtap_role role; /* the least that is needed in the project */
 	unsigned flags;
-	const struct vtap_kind *kind; /* for generic handlers */
+	const struct vtap_kind *kind; /* set by vtap_api_new(), of a path below /v1/PLURAL; NULL = none */
 	size_t body_max_bytes; /* 0 = VTAP_API_BODY_MAX_BYTES */
 };
 #define VTAP_API_BODY_MAX_BYTES (256U << 10)
@@ -78,7 +85,9 @@ extern const struct vtap_api_route
     vtap_api_routes_resources[]; /* api_resource.c: list, get, create, patch, delete, enable, disable */
 extern const struct vtap_api_route vtap_api_routes_rules[]; /* api_rule.c */
 extern const struct vtap_api_route vtap_api_routes_access[]; /* api_access.c: login, logout, users, keys, whoami */
-extern const struct vtap_api_route vtap_api_routes_audit[]; /* api_audit.c, events too */
+extern const struct vtap_api_route vtap_api_routes_audit[]; /* api_audit.c */
+extern const struct vtap_api_route vtap_api_routes_events[]; /* events.c */
+extern const struct vtap_api_route vtap_api_routes_health[]; /* api_health.c */
 extern const struct vtap_api_route vtap_api_routes_hosts[]; /* api_host.c: join tokens, discovered devices, adopt */
 extern const struct vtap_api_route vtap_api_routes_agents[]; /* api_agent.c: /agent/v1 */
 extern const struct vtap_api_route
@@ -92,11 +101,18 @@ extern const struct vtap_api_route vtap_api_routes_trace[]; /* api_trace.c */
  */
 int vtap_call_fail(struct vtap_call *call, int code, const char *field, const char *format, ...) VTAP_PRINTF(4, 5);
 int vtap_call_fail_error(struct vtap_call *call, const struct vtap_error *error);
-/* Ends a call that its handler kept: `r` as a handler would have returned it. Never from inside the handler. */
-void vtap_call_finish(struct vtap_call *call, int r);
+int vtap_call_fail_quota(struct vtap_call *call, enum vtap_quota quota, uint64_t limit, uint64_t used);
 /*
- * The same with a stream instead of an answer (vtap_http_stream_begin() of the call's exchange). `gone` is called, without the
- * call, if the client leaves before vtap_http_stream_end().
+ * Ends a call that its handler kept: `r` as a handler would have returned it. Never from inside the handler. A call whose client
+ * has gone without a `gone` of the handler's is ended like any other.
+ */
+void vtap_call_finish(struct vtap_call *call, int r);
+/* Continues a call that its handler kept as a write: `handler` runs in a batch, and its outcome is the call's. */
+void vtap_call_write(struct vtap_call *call, vtap_api_handler handler);
+/*
+ * The same with a stream instead of an answer (vtap_http_stream_begin() of the call's exchange), also from inside the handler,
+ * which then returns VTAP_HTTP_LATER. `gone` is called, without the call, if the client leaves before vtap_http_stream_end().
+ * After a failure the call has been ended, too.
  */
 int vtap_call_finish_stream(struct vtap_call *call, const char *content_type, void (*gone)(void *userdata),
 			    void *userdata, struct vtap_http_stream **ret_stream);
@@ -108,3 +124,33 @@ int vtap_call_resolve(const char *kinds, const char *text, char ret_id[VTAP_ID_S
 		      void *userdata);
 /* The role of the call's principal in another project. System admins are admins everywhere. */
 enum vtap_role vtap_call_role_in(const struct vtap_call *call, const char *project);
+/* The kind's objects that the principal may see at all: by project; hosts and wires by everybody; users and keys their own. */
+bool vtap_call_may_see(const struct vtap_call *call, const struct vtap_object *object);
+/* Whether the project `owner` lets the other one mirror its interfaces. */
+bool vtap_project_grants(const struct vtap_controller *c, const char *owner, const char *project);
+/* What a GET shows of an object: the resource, with what is computed live. The caller's; NULL = no memory. */
+json_t *vtap_call_view(const struct vtap_call *call, const struct vtap_object *object);
+/* Answers with an object: view, ETag, and for status 201 the Location. Returns 0. */
+int vtap_call_answer_object(struct vtap_call *call, const struct vtap_object *object, unsigned status);
+/* If-Match against the object's version: -ESTALE with the answer set. */
+int vtap_call_check_version(struct vtap_call *call, uint64_t version);
+/* The query's or header's number within min..max, else `standard` if it is absent; -EINVAL with the answer set. */
+int vtap_call_query_number(struct vtap_call *call, const char *name, uint64_t min, uint64_t max, uint64_t standard,
+			   uint64_t *ret);
+
+/* The HTTP server with all routes. */
+struct vtap_api;
+/* tls = NULL: plain. */
+int vtap_api_new(struct vtap_controller *c, const struct vtap_http_tls *tls, struct vtap_api **ret_api,
+		 struct vtap_error *reterr);
+struct vtap_api *vtap_api_free(struct vtap_api *a);
+VTAP_DEFINE_CLEANUP(struct vtap_api *, vtap_api_free);
+/* The port that it listens on. */
+uint16_t vtap_api_port(const struct vtap_api *a);
+bool vtap_api_uses_tls(const struct vtap_api *a);
+
+struct vtap_api_figures {
+	uint64_t answers[6]; /* by the first digit of the status */
+	uint64_t duration_ns; /* of all handlers together */
+};
+void vtap_api_get_figures(const struct vtap_api *a, struct vtap_api_figures *ret_figures);

@@ -4,10 +4,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "controller/change_private.h"
 #include "crypto/crypto.h"
+#include "model/value.h"
 
 int vtap_change_new(struct vtap_controller *controller, struct vtap_change *earlier, int64_t time_s,
 		    struct vtap_change **ret_change)
@@ -110,19 +110,14 @@ void vtap_change_commit(struct vtap_change *c)
 	}
 }
 
+struct vtap_controller *vtap_change_controller(const struct vtap_change *c)
+{
+	return c->controller;
+}
+
 int64_t vtap_change_time_s(const struct vtap_change *c)
 {
 	return c->time_s;
-}
-
-char *vtap_change_time_text(const struct vtap_change *c, char buffer[VTAP_CHANGE_TIME_STRLEN])
-{
-	const time_t seconds = (time_t)c->time_s;
-	struct tm parts;
-
-	if (!gmtime_r(&seconds, &parts) || strftime(buffer, VTAP_CHANGE_TIME_STRLEN, "%Y-%m-%dT%H:%M:%SZ", &parts) == 0)
-		*buffer = '\0';
-	return buffer;
 }
 
 static int record_add(struct vtap_change *c, struct vtap_change_record **ret_record)
@@ -227,6 +222,11 @@ int vtap_change_delete_key_after(struct vtap_change *c, const char *key)
 	return operation_add(&c->after, VTAP_STORE_DELETE, key, NULL, 0);
 }
 
+bool vtap_change_is_empty(const struct vtap_change *c)
+{
+	return c->before.count == 0 && c->main.count == 0 && c->after.count == 0;
+}
+
 /* The last that the list says of the key; NULL: nothing. */
 static const struct vtap_change_operation *operation_find(const struct vtap_change_operations *o, const char *key)
 {
@@ -308,10 +308,10 @@ static int set_text(json_t *resource, const char *name, const char *text)
 static int stamp(struct vtap_change *c, const struct vtap_kind *kind, json_t *resource,
 		 const struct vtap_object *current)
 {
-	char id[VTAP_ID_STRLEN], hex[VTAP_ID_DIGITS + 1], now[VTAP_CHANGE_TIME_STRLEN];
+	char id[VTAP_ID_STRLEN], hex[VTAP_ID_DIGITS + 1], now[VTAP_TIME_STRLEN];
 	int r = 0;
 
-	vtap_change_time_text(c, now);
+	vtap_time_format(c->time_s, now);
 	if (!json_is_string(json_object_get(resource, "id")))
 		r = set_text(resource, "id", vtap_id_make(kind, vtap_random_hex(VTAP_ID_DIGITS, hex), id));
 	if (r >= 0 && !current)

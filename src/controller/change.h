@@ -9,6 +9,8 @@
  * refuses (a full disk), every write of the batch fails, and memory is as it was before.
  */
 
+#include <stdbool.h>
+
 #include "controller/objects.h"
 
 struct vtap_controller;
@@ -30,6 +32,8 @@ int vtap_change_delete_key(struct vtap_change *c, const char *key);
  */
 int vtap_change_put_key_before(struct vtap_change *c, const char *key, const void *value, size_t value_bytes);
 int vtap_change_delete_key_after(struct vtap_change *c, const char *key);
+/* Nothing has been added to it. */
+bool vtap_change_is_empty(const struct vtap_change *c);
 /* What the key will hold once the batch is committed: -ENOENT. The value is copied, followed by NUL; free() it. */
 int vtap_change_get_key(struct vtap_change *c, const char *key, char **ret_value, size_t *ret_value_bytes);
 /*
@@ -37,11 +41,9 @@ int vtap_change_get_key(struct vtap_change *c, const char *key, char **ret_value
  * between the undoing of its objects. For what a module keeps in memory beside the objects.
  */
 int vtap_change_on_end(struct vtap_change *c, void (*end)(bool committed, void *userdata), void *userdata);
+struct vtap_controller *vtap_change_controller(const struct vtap_change *c);
 /* Of the batch, in seconds since 1970: the same for everything in it. */
 int64_t vtap_change_time_s(const struct vtap_change *c);
-/* The same as resources show it: "2026-11-21T15:00:00Z". */
-#define VTAP_CHANGE_TIME_STRLEN 32
-char *vtap_change_time_text(const struct vtap_change *c, char buffer[VTAP_CHANGE_TIME_STRLEN]);
 
 /* One write. The struct is the caller's, and lives until `done`. */
 struct vtap_write {
@@ -67,6 +69,8 @@ int vtap_write_now(struct vtap_controller *c, struct vtap_write *write);
 int vtap_writer_new(struct vtap_controller *c, struct vtap_writer **ret_writer);
 struct vtap_writer *vtap_writer_free(struct vtap_writer *w);
 VTAP_DEFINE_CLEANUP(struct vtap_writer *, vtap_writer_free);
+/* Ends what is queued with -ECANCELED: before those are freed who wait for it. */
+void vtap_writer_cancel(struct vtap_writer *w);
 /* Fills c->objects from c->store. -EUCLEAN: something in it cannot be read; logged. */
 int vtap_writer_load(struct vtap_controller *c);
 

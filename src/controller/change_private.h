@@ -38,7 +38,8 @@ struct vtap_change {
 	struct vtap_change_record *records; /* owned */
 	size_t record_count, record_size;
 	struct vtap_change_operations before, main, after;
-	uint64_t revision; /* once committed */
+	size_t transaction; /* the one of the batch that publishes it */
+	uint64_t revision; /* of that, once committed */
 };
 
 int vtap_change_new(struct vtap_controller *controller, struct vtap_change *earlier, int64_t time_s,

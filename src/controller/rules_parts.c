@@ -6,6 +6,7 @@
 
 #include "controller/change_private.h"
 #include "controller/rules_private.h"
+#include "model/value.h"
 
 /* What a chunk has of a rule: the kind's own members that are not null, but for the filter. */
 static int rule_part(const json_t *resource, const char *id, json_t **ret_rule)
@@ -41,7 +42,7 @@ static int note_part(struct vtap_change *c, const json_t *resource, const json_t
 	static const char *const names[] = {"name", "description", "tags"};
 	json_int_t version = json_integer_value(json_object_get(old, "version"));
 	json_t *note = json_object();
-	char now[VTAP_CHANGE_TIME_STRLEN];
+	char now[VTAP_TIME_STRLEN];
 	int r = 0;
 
 	for (size_t i = 0; i < VTAP_ARRAY_SIZE(names); i++) {
@@ -58,7 +59,7 @@ static int note_part(struct vtap_change *c, const json_t *resource, const json_t
 		*ret_note = json_incref((json_t *)old);
 		return 0;
 	}
-	vtap_change_time_text(c, now);
+	vtap_time_format(vtap_change_time_s(c), now);
 	if (old && json_object_get(old, "created"))
 		r |= json_object_set(note, "created", json_object_get(old, "created"));
 	else

@@ -162,10 +162,8 @@ static size_t operations_of(const struct vtap_change *c)
 	return c ? c->before.count + c->main.count + c->after.count : 0;
 }
 
-/* Which transaction publishes a change is what its objects' revision comes from. */
 static int commit_make(struct vtap_writer *w, struct vtap_write *batch, struct commit *ret_commit)
 {
-	uint64_t revision = vtap_store_revision(w->controller->store);
 	struct commit c = {};
 	size_t count = 0;
 
@@ -184,7 +182,7 @@ static int commit_make(struct vtap_writer *w, struct vtap_write *batch, struct c
 			continue;
 		commit_add(&c, &at->change->before);
 		commit_add(&c, &at->change->main);
-		at->change->revision = revision + c.transaction_count;
+		at->change->transaction = c.transaction_count - 1;
 		commit_add(&c, &at->change->after);
 	}
 	*ret_commit = c;
@@ -216,6 +214,9 @@ static int commit(struct vtap_writer *w, struct vtap_write *batch)
 			 strerror(-c.transactions[i].ret_result));
 		abort();
 	}
+	for (struct vtap_write *at = batch; r >= 0 && at; at = at->next)
+		if (operations_of(at->change) > 0)
+			at->change->revision = c.transactions[at->change->transaction].ret_revision;
 	commit_done(&c);
 	w->figures.commit_ns += now_ns() - begun_ns;
 	w->figures.batches++;
@@ -299,6 +300,15 @@ static void batch_run(struct vtap_writer *w, struct vtap_write *batch)
 	else
 		tell_all(w, batch);
 	finish_all(w, batch);
+}
+
+void vtap_writer_cancel(struct vtap_writer *w)
+{
+	while (w->first) {
+		struct vtap_write *write = take(w, 1);
+
+		write->done(-ECANCELED, write->userdata);
+	}
 }
 
 static int on_turn(sd_event_source *source, void *userdata)

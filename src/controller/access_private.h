@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The parts of controller/access.h: access.c (who asks), access_token.c, access_password.c, access_try.c. */
+
+#include "controller/access.h"
+#include "controller/controller.h"
+#include "controller/table.h"
+#include "controller/workers.h"
+
+struct vtap_access_token {
+	char hash[VTAP_HASH_STRLEN]; /* of the token's text */
+	char user[VTAP_ID_STRLEN];
+	int64_t expires_s;
+};
+
+struct vtap_access {
+	struct vtap_controller *controller; /* borrowed */
+	struct vtap_workers *workers; /* owned */
+	struct vtap_table *tokens; /* hash: struct vtap_access_token, owned */
+	/*
+	 * Access keys that were right: the hash of the whole header, and the key's id, owned. A key's secret never changes, and
+	 * whether the key still is there is looked at each time.
+	 */
+	struct vtap_table *known;
+	struct vtap_table *tries; /* owned; see access_try.c */
+	char dummy_hash[VTAP_PASSWORD_HASH_STRLEN]; /* of nobody's password */
+};
+
+int vtap_access_load_tokens(struct vtap_access *a);
+/* NULL: not known, or expired. */
+const struct vtap_access_token *vtap_access_token_find(struct vtap_access *a, const char *hash);
+bool vtap_access_token_valid(struct vtap_access *a, const struct vtap_principal *principal);
+void vtap_access_tokens_free(struct vtap_access *a);
+void vtap_access_tries_free(struct vtap_access *a);

@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The HTTP server, and each request's way to its handler: who asks, in which project, with which body. */
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+
+#include "basic/log.h"
+#include "controller/access.h"
+#include "controller/audit.h"
+#include "controller/call_private.h"
+#include "controller/feed.h"
+
+#define CONNECTIONS_MAX 8192
+#define CONNECTIONS_PER_ADDRESS_MAX 4096
+#define REQUEST_TIMEOUT_MS 30000
+#define IDLE_MS 120000
+
+static const struct vtap_api_route *const tables[] = {
+    vtap_api_routes_health, vtap_api_routes_access, vtap_api_routes_resources, vtap_api_routes_rules,
+    vtap_api_routes_audit,  vtap_api_routes_events,
+#ifdef VTAP_WITH_FEED
+    vtap_api_routes_hosts,  vtap_api_routes_agents, vtap_api_routes_sessions,  vtap_api_routes_trace,
+#endif
+};
+
+static const char *const security_headers[] = {"Cache-Control: no-store", "X-Content-Type-Options: nosniff", NULL};
+
+struct vtap_api {
+	struct vtap_controller *controller; /* borrowed */
+	struct vtap_api_route *routes; /* owned; the tables' with their kinds */
+	struct vtap_http_route *http_routes; /* owned */
+	size_t route_count;
+	struct vtap_http_server *server; /* owned */
+	sd_event_source *io, *timer; /* owned */
+	bool tls;
+	struct vtap_api_figures figures;
+};
+
+uint64_t vtap_api_now_ns(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
+}
+
+void vtap_api_count(struct vtap_api *a, unsigned status, uint64_t begun_ns)
+{
+	a->figures.answers[VTAP_MIN(status / 100, (unsigned)VTAP_ARRAY_SIZE(a->figures.answers) - 1)]++;
+	a->figures.duration_ns += vtap_api_now_ns() - begun_ns;
+}
+
+void vtap_api_get_figures(const struct vtap_api *a, struct vtap_api_figures *ret_figures)
+{
+	*ret_figures = a->figures;
+}
+
+static int authenticate_agent(struct vtap_call *call)
+{
+#ifdef VTAP_WITH_FEED
+	struct vtap_error e = {};
+	int r;
+
+	r = vtap_feed_authenticate(call->controller->feed, call->request, &call->principal, &e);
+	if (r >= 0)
+		return 0;
+	if (r == -EKEYREVOKED)
+		call->problem_type = VTAP_PROBLEM_REVOKED;
+	if (r == -EBUSY)
+		call->problem_type = VTAP_PROBLEM_SUSPENDED;
+	return vtap_call_fail(call, r == -EBUSY ? -EACCES : r == -EACCES ? -EPERM : r, NULL, "%s", e.text);
+#else
+	return -ENOENT;
+#endif
+}
+
+static int authenticate(struct vtap_call *call)
+{
+	struct vtap_error e = {};
+	int r;
+
+	if (call->route->flags & VTAP_ROUTE_OPEN)
+		return 0;
+	if (call->route->flags & VTAP_ROUTE_AGENT)
+		return authenticate_agent(call);
+	r = vtap_access_authenticate(call->controller->access, call->request, &call->principal, &e);
+	return r < 0 ? vtap_call_fail(call, r, NULL, "%s", e.text) : 0;
+}
+
+/* The only project there is for the principal. */
+static void only_project(struct vtap_call *call)
+{
+	const struct vtap_objects *o = call->controller->objects;
+	const struct vtap_kind *kind = vtap_kind_find("project");
+	const struct vtap_object *only = NULL;
+	const struct vtap_object *user = vtap_objects_get(o, call->principal.user);
+	const json_t *roles = user ? json_object_get(user->value, "roles") : NULL;
+
+	if (call->principal.system_admin) {
+		if (vtap_objects_count(o, kind) == 1)
+			only = vtap_objects_next(o, kind, NULL);
+	} else if (json_array_size(roles) == 1) {
+		const json_t *project = json_object_get(json_array_get(roles, 0), "project");
+
+		only = vtap_objects_get(o, json_string_value(project));
+	}
+	if (only)
+		snprintf(call->project, sizeof(call->project), "%s", only->id);
+}
+
+static int select_project(struct vtap_call *call)
+{
+	const char *text;
+	int r;
+
+	if (!*call->principal.user)
+		return 0;
+	text = vtap_http_query(call->request, "project");
+	if (!text)
+		text = vtap_http_header(call->request, "X-Vtap-Project");
+	if (text) {
+		r = vtap_api_call_find_project(call, text, call->project);
+		if (r < 0)
+			return r;
+	} else {
+		only_project(call);
+	}
+	call->role = vtap_call_role_in(call, call->project);
+	return 0;
+}
+
+/* Where the path names an object, its own project decides: vtap_call_object(). */
+static int authorize(struct vtap_call *call)
+{
+	const struct vtap_api_route *route = call->route;
+
+	if ((route->flags & VTAP_ROUTE_SYSTEM) && !call->principal.system_admin)
+		return vtap_call_fail(call, -EACCES, NULL, "this needs a system admin");
+	if (route->role == VTAP_ROLE_NONE || strchr(route->path, '{'))
+		return 0;
+	if (!*call->project) {
+		if (route->role == VTAP_ROLE_VIEWER)
+			return 0;
+		return vtap_call_fail(call, -EINVAL, "project",
+				      "say which project by ?project= or the header X-Vtap-Project, an id or a name");
+	}
+	if (call->role < route->role)
+		return vtap_call_fail(call, -EACCES, NULL, "your role in project %s does not allow this",
+				      call->project);
+	return 0;
+}
+
+static int parse_dry_run(struct vtap_call *call)
+{
+	const char *text = vtap_http_query(call->request, "dry_run");
+
+	if (!text || strcmp(call->route->method, "GET") == 0)
+		return 0;
+	call->dry_run = strcmp(text, "true") == 0;
+	if (!call->dry_run && strcmp(text, "false") != 0)
+		return vtap_call_fail(call, -EINVAL, "dry_run", "must be true or false");
+	return 0;
+}
+
+static bool is_json_type(const char *type)
+{
+	static const char *const types[] = {"application/json", "application/merge-patch+json"};
+
+	for (size_t i = 0; type && i < VTAP_ARRAY_SIZE(types); i++) {
+		size_t length = strlen(types[i]);
+
+		if (strncasecmp(type, types[i], length) == 0 && strchr("; \t", type[length]))
+			return true;
+	}
+	return false;
+}
+
+/* A form that a foreign web page sends with the user's credentials has another content type. */
+static int parse_body(struct vtap_call *call)
+{
+	const struct vtap_http_request *request = call->request;
+	char quoted[VTAP_ERROR_QUOTE_STRLEN];
+	json_error_t e;
+
+	if (request->body_bytes == 0 || (call->route->flags & VTAP_ROUTE_RAW))
+		return 0;
+	if (!is_json_type(vtap_http_header(request, "Content-Type")))
+		return vtap_call_fail(call, -EPROTOTYPE, NULL, "the header Content-Type must be application/json");
+	call->body = json_loadb(request->body, request->body_bytes, JSON_REJECT_DUPLICATES, &e);
+	if (!call->body)
+		return vtap_call_fail(call, -EINVAL, NULL, "the body is no JSON: line %d, column %d: %s", e.line,
+				      e.column, vtap_error_quote(e.text, quoted));
+	if (!json_is_object(call->body))
+		return vtap_call_fail(call, -EINVAL, NULL, "the body must be a JSON object");
+	return 0;
+}
+
+static int begin(struct vtap_call *call)
+{
+	int r;
+
+	r = authenticate(call);
+	if (r >= 0)
+		r = select_project(call);
+	if (r >= 0)
+		r = authorize(call);
+	if (r < 0) {
+		if (r != -ENOENT)
+			vtap_audit_refused(call->controller->audit, call);
+		return r;
+	}
+	r = parse_dry_run(call);
+	return r >= 0 ? parse_body(call) : r;
+}
+
+static int run(struct vtap_call *call)
+{
+	int r;
+
+	r = begin(call);
+	if (r < 0)
+		return r;
+	if (!(call->route->flags & VTAP_ROUTE_WRITE))
+		return call->route->handler(call, NULL);
+	vtap_call_write(call, call->route->handler);
+	return VTAP_HTTP_LATER;
+}
+
+/* The client has left. What waits for a batch or a thread is ended by that. */
+static void on_gone(void *userdata)
+{
+	struct vtap_api_call *c = userdata;
+
+	c->exchange = NULL;
+	c->call.request = NULL;
+	if (c->waits_for_batch || !c->call.gone)
+		return;
+	c->call.gone(&c->call);
+	vtap_api_call_free(c);
+}
+
+static int on_request(const struct vtap_http_request *request, struct vtap_http_response *ret_response, void *userdata)
+{
+	struct vtap_api *a = userdata;
+	struct vtap_api_call *c = calloc(1, sizeof(*c));
+	int r;
+
+	if (!c)
+		return -ENOMEM;
+	c->api = a;
+	c->begun_ns = vtap_api_now_ns();
+	c->exchange = request->exchange;
+	c->call.controller = a->controller;
+	c->call.request = request;
+	c->call.route = request->route->data;
+	vtap_addr_format(&request->peer, c->call.peer);
+	c->inside = true;
+	r = run(&c->call);
+	c->inside = false;
+	if (c->streams) {
+		vtap_api_call_free(c);
+		return VTAP_HTTP_LATER;
+	}
+	if (r == VTAP_HTTP_LATER) {
+		vtap_http_on_gone(c->exchange, on_gone, c);
+		return VTAP_HTTP_LATER;
+	}
+	vtap_api_call_respond(c, r, ret_response);
+	vtap_api_call_free(c);
+	return 0;
+}
+
+static const struct vtap_kind *kind_of_path(const char *path)
+{
+	char plural[64];
+
+	if (sscanf(path, "/v1/%63[a-z]", plural) != 1)
+		return NULL;
+	return vtap_kind_by_plural(plural);
+}
+
+static int routes_make(struct vtap_api *a)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < VTAP_ARRAY_SIZE(tables); i++)
+		for (const struct vtap_api_route *route = tables[i]; route->method; route++)
+			count++;
+	a->routes = calloc(count, sizeof(*a->routes));
+	a->http_routes = calloc(count, sizeof(*a->http_routes));
+	if (!a->routes || !a->http_routes)
+		return -ENOMEM;
+	for (size_t i = 0; i < VTAP_ARRAY_SIZE(tables); i++)
+		for (const struct vtap_api_route *route = tables[i]; route->method; route++) {
+			struct vtap_api_route *own = &a->routes[a->route_count];
+
+			*own = *route;
+			own->kind = kind_of_path(route->path);
+			a->http_routes[a->route_count++] = (struct vtap_http_route){
+			    .method = route->method,
+			    .path = route->path,
+			    .handler = on_request,
+			    .data = own,
+			    .body_max_bytes = route->body_max_bytes ? route->body_max_bytes : VTAP_API_BODY_MAX_BYTES};
+		}
+	return 0;
+}
+
+static int serve(struct vtap_api *a)
+{
+	int r = vtap_http_server_run(a->server);
+
+	return r < 0 ? vtap_log_err(r, "the HTTP server is broken: %s", strerror(-r)) : 0;
+}
+
+static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	return serve(userdata);
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	return serve(userdata);
+}
+
+/* Before the loop sleeps: what the server must do even if nothing comes. */
+static int on_prepare(sd_event_source *source, void *userdata)
+{
+	struct vtap_api *a = userdata;
+	int timeout_ms = vtap_http_server_timeout_ms(a->server), r;
+
+	if (timeout_ms < 0)
+		return sd_event_source_set_enabled(a->timer, SD_EVENT_OFF);
+	r = sd_event_source_set_time_relative(a->timer, (uint64_t)timeout_ms * 1000);
+	return r < 0 ? r : sd_event_source_set_enabled(a->timer, SD_EVENT_ONESHOT);
+}
+
+static int sources_add(struct vtap_api *a)
+{
+	sd_event *event = a->controller->event;
+	int r;
+
+	r = sd_event_add_io(event, &a->io, vtap_http_server_fd(a->server), EPOLLIN, on_io, a);
+	if (r >= 0)
+		r = sd_event_add_time_relative(event, &a->timer, CLOCK_MONOTONIC, 0, 1000, on_timer, a);
+	if (r >= 0)
+		r = sd_event_source_set_prepare(a->io, on_prepare);
+	return r;
+}
+
+static int listen_on(struct vtap_api *a, const struct vtap_http_tls *tls, struct vtap_error *reterr)
+{
+	const char *listen = a->controller->options->listen;
+	struct vtap_http_server_options options = {
+	    .tls = tls,
+	    .connections_max = CONNECTIONS_MAX,
+	    .connections_per_address_max = CONNECTIONS_PER_ADDRESS_MAX,
+	    .timeout_ms = REQUEST_TIMEOUT_MS,
+	    .idle_ms = IDLE_MS,
+	    .headers = security_headers,
+	    .problems = true,
+	};
+	struct vtap_http_endpoint endpoint;
+	int r;
+
+	r = vtap_http_endpoint_parse(listen, &endpoint);
+	if (r < 0)
+		return vtap_error_set(reterr, r, 0, "--listen", "must be ADDRESS:PORT, not %s", listen);
+	options.address = endpoint.address;
+	options.port = endpoint.port;
+	r = vtap_http_server_listen(&options, a->http_routes, a->route_count, a, &a->server);
+	if (r == -EINVAL && tls)
+		return vtap_error_set(reterr, r, 0, "--certificate", "certificate and key cannot be used together");
+	if (r < 0)
+		return vtap_error_set(reterr, r, 0, "", "cannot listen on %s: %s", listen, strerror(-r));
+	return 0;
+}
+
+int vtap_api_new(struct vtap_controller *c, const struct vtap_http_tls *tls, struct vtap_api **ret_api,
+		 struct vtap_error *reterr)
+{
+	VTAP_CLEANUP(vtap_api_freep) struct vtap_api *a = calloc(1, sizeof(*a));
+	int r;
+
+	if (!a)
+		return -ENOMEM;
+	a->controller = c;
+	a->tls = tls;
+	r = routes_make(a);
+	if (r >= 0)
+		r = listen_on(a, tls, reterr);
+	if (r >= 0)
+		r = sources_add(a);
+	if (r < 0)
+		return r;
+	*ret_api = VTAP_STEAL(a);
+	return 0;
+}
+
+struct vtap_api *vtap_api_free(struct vtap_api *a)
+{
+	if (!a)
+		return NULL;
+	sd_event_source_disable_unref(a->io);
+	sd_event_source_disable_unref(a->timer);
+	vtap_http_server_free(a->server);
+	free(a->http_routes);
+	free(a->routes);
+	free(a);
+	return NULL;
+}
+
+uint16_t vtap_api_port(const struct vtap_api *a)
+{
+	return vtap_http_server_port(a->server);
+}
+
+bool vtap_api_uses_tls(const struct vtap_api *a)
+{
+	return a->tls;
+}

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "controller/events.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "controller/access.h"
+#include "controller/call_private.h"
+
+struct subscriber {
+	struct subscriber *next;
+	struct vtap_events *events; /* borrowed */
+	struct vtap_call who; /* principal, project and route of the call that began it; nothing else */
+	struct vtap_http_stream *stream; /* owned */
+	bool gone; /* to be freed when nobody walks over the list */
+};
+
+struct vtap_events {
+	struct vtap_controller *controller; /* borrowed */
+	sd_event_source *timer; /* owned */
+	struct subscriber *first; /* owned */
+	size_t count;
+};
+
+static void subscriber_end(struct subscriber *s)
+{
+	if (s->gone)
+		return;
+	s->gone = true;
+	s->events->count--;
+	vtap_http_stream_end(s->stream);
+}
+
+static void on_gone(void *userdata)
+{
+	subscriber_end(userdata);
+}
+
+static void sweep(struct vtap_events *e)
+{
+	struct subscriber **at = &e->first;
+
+	while (*at) {
+		struct subscriber *s = *at;
+
+		if (!s->gone) {
+			at = &s->next;
+			continue;
+		}
+		*at = s->next;
+		free(s);
+	}
+}
+
+/* Who reads too slowly is ended, and has to list again: events that are missing would not be noticed. */
+static void send_to(struct subscriber *s, const char *text, size_t size_bytes)
+{
+	if (!s->gone && vtap_http_stream_write(s->stream, text, size_bytes) < 0)
+		subscriber_end(s);
+}
+
+/* What tells whether somebody may see a resource that may be deleted already. */
+static bool may_see(const struct subscriber *s, const struct vtap_kind *kind, const json_t *resource)
+{
+	const struct vtap_object object = {
+	    .kind = kind,
+	    .value = (json_t *)resource,
+	    .id = json_string_value(json_object_get(resource, "id")),
+	    .project = json_string_value(json_object_get(resource, "project")),
+	};
+
+	if (*s->who.project && object.project && strcmp(object.project, s->who.project) != 0)
+		return false;
+	return vtap_call_may_see(&s->who, &object);
+}
+
+static void send_all(struct vtap_events *e, const char *event, uint64_t revision, const struct vtap_kind *kind,
+		     const json_t *resource, const json_t *data)
+{
+	char *body = NULL, *text = NULL;
+	int n;
+
+	for (struct subscriber *s = e->first; s; s = s->next) {
+		if (s->gone || !may_see(s, kind, resource))
+			continue;
+		if (!text) {
+			body = json_dumps(data, JSON_COMPACT);
+			n = body ? asprintf(&text, "event: %s\nid: %" PRIu64 "\ndata: %s\n\n", event, revision, body)
+				 : -1;
+			free(body);
+			if (n < 0)
+				return;
+		}
+		send_to(s, text, strlen(text));
+	}
+	free(text);
+}
+
+static void on_change(const struct vtap_changed *changed, void *userdata)
+{
+	struct vtap_events *e = userdata;
+	const json_t *resource = changed->after ? changed->after : changed->before;
+	const char *event = !changed->before ? "created" : changed->after ? "updated" : "deleted";
+	json_t *data;
+
+	if (!e->first)
+		return;
+	data = json_pack("{s:s, s:s, s:O?, s:O?, s:O?}", "kind", changed->kind->name, "id", changed->id, "version",
+			 json_object_get(resource, "version"), "project", json_object_get(resource, "project"),
+			 "resource", changed->after);
+	if (data)
+		send_all(e, event, changed->revision, changed->kind, resource, data);
+	json_decref(data);
+}
+
+/* Credentials may have been taken away by what was committed. */
+static void on_settled(void *userdata)
+{
+	struct vtap_events *e = userdata;
+
+	for (struct subscriber *s = e->first; s; s = s->next)
+		if (!s->gone && !vtap_access_still_valid(e->controller->access, &s->who.principal))
+			subscriber_end(s);
+	sweep(e);
+}
+
+void vtap_events_tell(struct vtap_events *e, const struct vtap_object *object, const char *event, const json_t *data)
+{
+	json_t *whole;
+
+	if (!e->first)
+		return;
+	whole = json_pack("{s:s, s:s, s:s?, s:s?, s:I}", "kind", object->kind->name, "id", object->id, "name",
+			  object->name, "project", object->project, "version", (json_int_t)object->version);
+	if (whole && json_object_update_missing(whole, (json_t *)data) >= 0)
+		send_all(e, event, object->revision, object->kind, object->value, whole);
+	json_decref(whole);
+}
+
+size_t vtap_events_subscribers(const struct vtap_events *e)
+{
+	return e->count;
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	static const char heartbeat[] = ": still here\n\n";
+	struct vtap_events *e = userdata;
+	int r;
+
+	on_settled(e);
+	for (struct subscriber *s = e->first; s; s = s->next)
+		send_to(s, heartbeat, strlen(heartbeat));
+	sweep(e);
+	r = sd_event_source_set_time_relative(source, VTAP_EVENTS_HEARTBEAT_S * 1000000ULL);
+	return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+int vtap_events_new(struct vtap_controller *c, struct vtap_events **ret_events)
+{
+	VTAP_CLEANUP(vtap_events_freep) struct vtap_events *e = calloc(1, sizeof(*e));
+	int r;
+
+	if (!e)
+		return -ENOMEM;
+	e->controller = c;
+	r = sd_event_add_time_relative(c->event, &e->timer, CLOCK_MONOTONIC, VTAP_EVENTS_HEARTBEAT_S * 1000000ULL,
+				       100000, on_timer, e);
+	if (r >= 0)
+		r = vtap_change_observe(c, on_change, on_settled, e);
+	if (r < 0)
+		return r;
+	*ret_events = VTAP_STEAL(e);
+	return 0;
+}
+
+struct vtap_events *vtap_events_free(struct vtap_events *e)
+{
+	if (!e)
+		return NULL;
+	for (struct subscriber *s = e->first; s; s = s->next)
+		subscriber_end(s);
+	sweep(e);
+	sd_event_source_disable_unref(e->timer);
+	free(e);
+	return NULL;
+}
+
+/* The first event says from which revision on the others are: who lists after it misses nothing. */
+static int greet(struct subscriber *s)
+{
+	const struct vtap_store *store = s->events->controller->store;
+	char text[256];
+	int n;
+
+	n = snprintf(text, sizeof(text),
+		     "event: ready\nid: %" PRIu64 "\ndata: {\"epoch\":\"%s\",\"revision\":%" PRIu64 "}\n\n",
+		     vtap_store_revision(store), vtap_store_epoch(store), vtap_store_revision(store));
+	return vtap_http_stream_write(s->stream, text, (size_t)n);
+}
+
+static int subscribe(struct vtap_call *call, struct vtap_change *change)
+{
+	struct vtap_events *e = call->controller->events;
+	struct subscriber *s;
+	int r;
+
+	sweep(e);
+	if (e->count >= VTAP_EVENTS_SUBSCRIBERS_MAX)
+		return vtap_call_fail(call, -EAGAIN, NULL, "%d clients listen already: try again later",
+				      VTAP_EVENTS_SUBSCRIBERS_MAX);
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	s->events = e;
+	s->who.controller = call->controller;
+	s->who.route = call->route;
+	s->who.principal = call->principal;
+	if (vtap_http_query(call->request, "project") || vtap_http_header(call->request, "X-Vtap-Project"))
+		memcpy(s->who.project, call->project, sizeof(s->who.project));
+	r = vtap_call_finish_stream(call, "text/event-stream", on_gone, s, &s->stream);
+	if (r < 0) {
+		free(s);
+		return r;
+	}
+	s->next = e->first;
+	e->first = s;
+	e->count++;
+	(void)greet(s);
+	return VTAP_HTTP_LATER;
+}
+
+const struct vtap_api_route vtap_api_routes_events[] = {
+    {"GET", "/v1/events", subscribe, VTAP_ROLE_NONE, 0, NULL, 0},
+    {},
+};

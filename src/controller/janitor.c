@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "controller/janitor.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "controller/change.h"
+
+#define ROUND_USEC 60000000ULL
+#define KEYS_MAX 200 /* of one batch */
+#define SECONDS_DIGITS 20
+
+struct vtap_janitor {
+	struct vtap_controller *controller; /* borrowed */
+	sd_event_source *timer; /* owned */
+	struct vtap_write write;
+	bool busy; /* the write is queued */
+	int64_t now_s;
+	char keys[KEYS_MAX][VTAP_STORE_KEY_MAX_BYTES + 1];
+	size_t count;
+};
+
+static void key_add(struct vtap_janitor *j, const char *key)
+{
+	snprintf(j->keys[j->count++], sizeof(j->keys[0]), "%s", key);
+}
+
+/* Keys sort by time: the first that is young enough ends it. */
+static int visit_audit(const struct vtap_store_item *item, void *userdata)
+{
+	struct vtap_janitor *j = userdata;
+	int64_t retention_s = (int64_t)j->controller->options->audit_retention_days * 86400;
+	uint64_t microseconds;
+
+	if (sscanf(item->key, "audit/%16" SCNu64, &microseconds) != 1)
+		return 0;
+	if ((int64_t)(microseconds / 1000000U) >= j->now_s - retention_s)
+		return -ECANCELED;
+	key_add(j, item->key);
+	return 0;
+}
+
+static int visit_due(const struct vtap_store_item *item, void *userdata)
+{
+	struct vtap_janitor *j = userdata;
+	int64_t seconds;
+
+	if (sscanf(item->key, "due/%" SCNd64, &seconds) != 1 || seconds >= j->now_s)
+		return -ECANCELED;
+	key_add(j, item->key + strlen("due/") + SECONDS_DIGITS + 1);
+	key_add(j, item->key);
+	return 0;
+}
+
+static int run(struct vtap_change *c, void *userdata)
+{
+	struct vtap_janitor *j = userdata;
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < j->count; i++)
+		r = vtap_change_delete_key_after(c, j->keys[i]);
+	return r;
+}
+
+static void look(struct vtap_janitor *j);
+
+/* After a full batch there is perhaps more; a store that refuses is tried again in the next round. */
+static void done(int r, void *userdata)
+{
+	struct vtap_janitor *j = userdata;
+
+	j->busy = false;
+	if (r >= 0)
+		look(j);
+}
+
+static void look(struct vtap_janitor *j)
+{
+	struct vtap_store *store = j->controller->store;
+
+	if (j->busy)
+		return;
+	j->count = 0;
+	j->now_s = time(NULL);
+	(void)vtap_store_page(store, "audit/", NULL, KEYS_MAX / 2, visit_audit, j);
+	(void)vtap_store_page(store, "due/", NULL, KEYS_MAX / 4, visit_due, j);
+	if (j->count == 0)
+		return;
+	j->busy = true;
+	j->write = (struct vtap_write){.run = run, .done = done, .userdata = j};
+	vtap_write_queue(j->controller, &j->write);
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	int r;
+
+	look(userdata);
+	r = sd_event_source_set_time_relative(source, ROUND_USEC);
+	return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+int vtap_janitor_new(struct vtap_controller *c, struct vtap_janitor **ret_janitor)
+{
+	VTAP_CLEANUP(vtap_janitor_freep) struct vtap_janitor *j = calloc(1, sizeof(*j));
+	int r;
+
+	if (!j)
+		return -ENOMEM;
+	j->controller = c;
+	r = sd_event_add_time_relative(c->event, &j->timer, CLOCK_MONOTONIC, 0, 1000000, on_timer, j);
+	if (r < 0)
+		return r;
+	*ret_janitor = VTAP_STEAL(j);
+	return 0;
+}
+
+struct vtap_janitor *vtap_janitor_free(struct vtap_janitor *j)
+{
+	if (!j)
+		return NULL;
+	sd_event_source_disable_unref(j->timer);
+	free(j);
+	return NULL;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The generic handlers, for routes of other files that add something to them, and what they ask of relate.c. */
+
+#include "controller/api.h"
+
+#define VTAP_LIST_PAGE 100 /* unless asked otherwise */
+#define VTAP_LIST_PAGE_MAX 1000
+#define VTAP_LIST_CONDITIONS_MAX 16
+
+int vtap_resource_list(struct vtap_call *call, struct vtap_change *change);
+int vtap_resource_get(struct vtap_call *call, struct vtap_change *change);
+int vtap_resource_create(struct vtap_call *call, struct vtap_change *change);
+int vtap_resource_patch(struct vtap_call *call, struct vtap_change *change);
+int vtap_resource_delete(struct vtap_call *call, struct vtap_change *change);
+/* The input as the body would be; normalised, checked against everything else, and put. current = NULL: a creation. */
+int vtap_resource_write(struct vtap_call *call, struct vtap_change *change, struct vtap_object *current,
+			const json_t *input);
+
+/*
+ * The rules between resources, in the write: before the resource is put, which may be completed. before = NULL: a creation.
+ * Sets the answer and returns what vtap_call_fail() does.
+ */
+int vtap_relate_put(struct vtap_call *call, const struct vtap_object *before, json_t *resource);
+/* What goes with an object, before it is looked at whether others use it; and then with the object itself. */
+int vtap_relate_cascade(struct vtap_call *call, struct vtap_change *change, struct vtap_object *object);
+int vtap_relate_delete(struct vtap_call *call, struct vtap_change *change, struct vtap_object *object);
+/* Whether others use it: -EBUSY, naming them. */
+int vtap_relate_check_unused(struct vtap_call *call, const struct vtap_object *object);
+
+/* relate_session.c, for relate.c's table. */
+int vtap_relate_put_session(struct vtap_call *call, const struct vtap_object *before, json_t *resource);
+int vtap_relate_put_target(struct vtap_call *call, const struct vtap_object *before, json_t *resource);
+
+/* Whether one more would be too much: the quota of the project. */
+int vtap_relate_check_quota(struct vtap_call *call, const char *project, enum vtap_quota quota, uint64_t used,
+			    uint64_t wanted);

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Who may see what: everything that a call names goes through here. What may not be seen is not there. */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "controller/access.h"
+#include "controller/call_private.h"
+#include "controller/feed.h"
+
+#define NAMED_MAX 4 /* ids that a refusal of an ambiguous name lists */
+
+enum vtap_role vtap_call_role_in(const struct vtap_call *call, const char *project)
+{
+	if (call->principal.system_admin)
+		return VTAP_ROLE_ADMIN;
+	if (!project || !*project || !*call->principal.user)
+		return VTAP_ROLE_NONE;
+	return vtap_access_role(call->controller, call->principal.user, project);
+}
+
+static bool sees_project(const struct vtap_call *call, const struct vtap_object *object)
+{
+	return vtap_call_role_in(call, object->id) > VTAP_ROLE_NONE;
+}
+
+static bool sees_user(const struct vtap_call *call, const struct vtap_object *object)
+{
+	return call->principal.system_admin || strcmp(object->id, call->principal.user) == 0;
+}
+
+static bool sees_key(const struct vtap_call *call, const struct vtap_object *object)
+{
+	const char *user = json_string_value(json_object_get(object->value, "user"));
+
+	return call->principal.system_admin || (user && strcmp(user, call->principal.user) == 0);
+}
+
+static bool sees_machine(const struct vtap_call *call, const struct vtap_object *object)
+{
+	return *call->principal.user != '\0';
+}
+
+bool vtap_call_may_see(const struct vtap_call *call, const struct vtap_object *object)
+{
+	static const struct {
+		const char *kind;
+		bool (*sees)(const struct vtap_call *call, const struct vtap_object *object);
+	} table[] = {{"project", sees_project},
+		     {"user", sees_user},
+		     {"key", sees_key},
+		     {"host", sees_machine},
+		     {"wire", sees_machine}};
+
+	if (object->project)
+		return vtap_call_role_in(call, object->project) > VTAP_ROLE_NONE;
+	for (size_t i = 0; i < VTAP_ARRAY_SIZE(table); i++)
+		if (strcmp(object->kind->name, table[i].kind) == 0)
+			return table[i].sees(call, object);
+	return false;
+}
+
+bool vtap_project_grants(const struct vtap_controller *c, const char *owner, const char *project)
+{
+	const struct vtap_object *object = owner ? vtap_objects_get(c->objects, owner) : NULL;
+	const json_t *grant;
+	size_t i;
+
+	if (!object || !project)
+		return false;
+	json_array_foreach(json_object_get(object->value, "grants"), i, grant)
+	{
+		if (strcmp(json_string_value(grant), project) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Sources of another project that lets this one mirror them. */
+static bool is_granted(const struct vtap_call *call, const struct vtap_object *object)
+{
+	return vtap_kind_is_among(object->kind, "interface subnet network") &&
+	       vtap_call_role_in(call, call->project) > VTAP_ROLE_NONE &&
+	       vtap_project_grants(call->controller, object->project, call->project);
+}
+
+struct naming { /* what one text may mean */
+	struct vtap_object *first;
+	size_t count;
+	char ids[NAMED_MAX * (VTAP_ID_STRLEN + 2)];
+};
+
+static void naming_add(struct naming *n, struct vtap_object *object)
+{
+	if (!object)
+		return;
+	if (n->count++ == 0)
+		n->first = object;
+	if (n->count <= NAMED_MAX) {
+		size_t used = strlen(n->ids);
+
+		snprintf(n->ids + used, sizeof(n->ids) - used, "%s%s", used ? ", " : "", object->id);
+	}
+}
+
+/* By name: in the call's project; without one in all that the principal may see. */
+static void naming_find(struct naming *n, const struct vtap_call *call, const struct vtap_kind *kind, const char *text)
+{
+	const struct vtap_objects *o = call->controller->objects;
+	const struct vtap_kind *projects = vtap_kind_find("project");
+	struct vtap_object *object;
+
+	if (vtap_id_is_valid(kind, text)) {
+		object = vtap_objects_get(o, text);
+		if (object && (vtap_call_may_see(call, object) || is_granted(call, object)))
+			naming_add(n, object);
+		return;
+	}
+	if (kind->flags & VTAP_KIND_GLOBAL) {
+		object = vtap_objects_named(o, kind, NULL, text);
+		naming_add(n, object && vtap_call_may_see(call, object) ? object : NULL);
+		return;
+	}
+	if (*call->project) {
+		naming_add(n, vtap_objects_named(o, kind, call->project, text));
+		return;
+	}
+	for (object = vtap_objects_next(o, projects, NULL); object; object = vtap_objects_next(o, projects, object))
+		if (vtap_call_role_in(call, object->id) > VTAP_ROLE_NONE)
+			naming_add(n, vtap_objects_named(o, kind, object->id, text));
+}
+
+int vtap_call_resolve(const char *kinds, const char *text, char ret_id[VTAP_ID_STRLEN], struct vtap_error *reterr,
+		      void *userdata)
+{
+	char quoted[VTAP_ERROR_QUOTE_STRLEN];
+	const struct vtap_call *call = userdata;
+	struct naming n = {};
+
+	for (const struct vtap_kind *k = vtap_kinds; k->name; k++)
+		if (vtap_kind_is_among(k, kinds))
+			naming_find(&n, call, k, text);
+	if (n.count == 0)
+		return vtap_error_set(reterr, -ENOENT, 0, NULL, "there is no %s \"%s\"%s", kinds,
+				      vtap_error_quote(text, quoted), *call->project ? " in the project" : "");
+	if (n.count > 1)
+		return vtap_error_set(reterr, -ENOTUNIQ, 0, NULL, "\"%s\" may mean %s: use the id",
+				      vtap_error_quote(text, quoted), n.ids);
+	snprintf(ret_id, VTAP_ID_STRLEN, "%s", n.first->id);
+	return 0;
+}
+
+/* What the route asks for, in the object's own project. */
+static bool may_use(struct vtap_call *call, const struct vtap_object *object)
+{
+	const char *project = object->project;
+
+	if (strcmp(object->kind->name, "project") == 0)
+		project = object->id;
+	if (!project || vtap_call_role_in(call, project) >= call->route->role)
+		return true;
+	(void)vtap_call_fail(call, -EACCES, NULL, "your role in project %s does not allow this", project);
+	return false;
+}
+
+struct vtap_object *vtap_call_object(struct vtap_call *call, const struct vtap_kind *kind, const char *id_or_name)
+{
+	char quoted[VTAP_ERROR_QUOTE_STRLEN];
+	struct naming n = {};
+
+	naming_find(&n, call, kind, id_or_name);
+	if (n.count == 1 && !vtap_call_may_see(call, n.first)) /* a grant is for sources only */
+		n.count = 0;
+	if (n.count == 0) {
+		(void)vtap_call_fail(call, -ENOENT, NULL, "there is no %s \"%s\"%s", kind->name,
+				     vtap_error_quote(id_or_name, quoted),
+				     *call->project && !(kind->flags & VTAP_KIND_GLOBAL) ? " in the project" : "");
+		return NULL;
+	}
+	if (n.count > 1) {
+		(void)vtap_call_fail(call, -ENOTUNIQ, NULL, "\"%s\" may mean %s: use the id",
+				     vtap_error_quote(id_or_name, quoted), n.ids);
+		return NULL;
+	}
+	return may_use(call, n.first) ? n.first : NULL;
+}
+
+int vtap_api_call_find_project(struct vtap_call *call, const char *text, char ret_project[VTAP_ID_STRLEN])
+{
+	const struct vtap_kind *kind = vtap_kind_find("project");
+	char quoted[VTAP_ERROR_QUOTE_STRLEN];
+	struct naming n = {};
+
+	naming_find(&n, call, kind, text);
+	if (n.count == 0)
+		return vtap_call_fail(call, -ENOENT, "project", "there is no project \"%s\"",
+				      vtap_error_quote(text, quoted));
+	snprintf(ret_project, VTAP_ID_STRLEN, "%s", n.first->id);
+	return 0;
+}
+
+json_t *vtap_call_view(const struct vtap_call *call, const struct vtap_object *object)
+{
+	json_t *view = json_copy(object->value), *reasons = NULL;
+	const char *state = "pending";
+
+#ifndef VTAP_WITH_FEED
+	return view;
+#endif
+	if (!view || strcmp(object->kind->name, "session") != 0 || !call->controller->feed)
+		return view;
+	if (vtap_feed_session_state(call->controller->feed, object->id, &state, &reasons) < 0)
+		reasons = json_array();
+	if (json_object_set_new(view, "state", json_string(state)) < 0 ||
+	    json_object_set_new(view, "reasons", reasons) < 0) {
+		json_decref(view);
+		return NULL;
+	}
+	return view;
+}
