@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "agent/agent.h"
 #include "agent/delivery.h"
@@ -15,11 +16,31 @@
 #include "agent/wanted.h"
 #include "basic/log.h"
 
+static uint64_t now_ns(void)
+{
+	struct timespec t = {};
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
 /* Remembers the first thing that did not work, for status, and goes on: the rest should be mirrored all the same. */
 static void failed(struct vtap_agent *a, int r, const char *what, const char *device)
 {
 	if (!*a->last_apply_error)
 		snprintf(a->last_apply_error, sizeof(a->last_apply_error), "%s %s: %s", what, device, strerror(-r));
+}
+
+/* The same of one source, whose sessions say so. */
+static void refused(void *userdata, uint32_t ifindex, int error)
+{
+	struct vtap_agent *a = userdata;
+	struct vtap_agent_refusal *grown = reallocarray(a->refusals, a->refusal_count + 1, sizeof(*grown));
+
+	if (!grown)
+		return;
+	a->refusals = grown;
+	a->refusals[a->refusal_count++] = (struct vtap_agent_refusal){.ifindex = ifindex, .error = error};
 }
 
 static const char *device_name(const struct vtap_agent *a, uint32_t ifindex, char buffer[IFNAMSIZ])
@@ -60,6 +81,8 @@ static int slots_assign(struct vtap_agent *a)
 				r = vtap_slots_take(&a->slots, a->config->sessions[i].name, &s->slot, &fresh);
 		}
 		if (r >= 0 && fresh) {
+			free(a->histories[s->slot]);
+			a->histories[s->slot] = NULL;
 			r = vtap_dataplane_counters_clear(a->dataplane, s->slot);
 			if (r >= 0)
 				r = vtap_dataplane_slot_name_write(a->dataplane, s->slot, &a->slots.names[s->slot]);
@@ -72,39 +95,26 @@ static int slots_assign(struct vtap_agent *a)
 	return 0;
 }
 
-static bool slot_configured(const struct vtap_agent *a, uint16_t slot)
-{
-	for (size_t i = 0; i < a->config->session_count; i++) {
-		if (a->sessions[i].slot == slot)
-			return true;
-	}
-	return false;
-}
-
-static bool slot_enabled(const struct vtap_agent *a, uint16_t slot)
-{
-	for (size_t i = 0; i < a->config->session_count; i++) {
-		if (a->sessions[i].slot == slot)
-			return a->config->sessions[i].enabled;
-	}
-	return false;
-}
-
 /* Sessions that ended give their delivery and slot back; disabled ones their delivery. No plan names them any more. */
 static int slots_release(struct vtap_agent *a)
 {
 	static const struct vtap_slot_name nobody;
+	bool configured[VTAP_ABI_SESSIONS] = {}, enabled[VTAP_ABI_SESSIONS] = {};
 	int r = 0;
 
+	for (size_t i = 0; i < a->config->session_count; i++) {
+		configured[a->sessions[i].slot] = true;
+		enabled[a->sessions[i].slot] = a->config->sessions[i].enabled;
+	}
 	for (uint16_t slot = 0; r >= 0 && slot < VTAP_ABI_SESSIONS; slot++) {
-		if (!*a->slots.names[slot].name || slot_enabled(a, slot))
+		if (!*a->slots.names[slot].name || enabled[slot])
 			continue;
 		if (a->slot_delivery[slot]) {
 			r = vtap_dataplane_session_write(a->dataplane, slot, 0);
 			vtap_pool_put(a->deliveries, a->slot_delivery[slot]);
 			a->slot_delivery[slot] = 0;
 		}
-		if (slot_configured(a, slot))
+		if (configured[slot])
 			continue;
 		if (r >= 0)
 			r = vtap_dataplane_slot_name_write(a->dataplane, slot, &nobody);
@@ -212,7 +222,25 @@ static int delivery_publish(struct vtap_agent *a, const struct vtap_delivery *d,
 	return fresh ? vtap_dataplane_delivery_write(a->dataplane, *ret_index, d) : 0;
 }
 
-static int deliveries_apply(struct vtap_agent *a)
+/* What the slot is to point to from now on. */
+static int delivery_switch(struct vtap_agent *a, uint16_t slot, const struct vtap_delivery *d)
+{
+	uint32_t index;
+	int r;
+
+	r = delivery_publish(a, d, &index);
+	if (r >= 0 && index != a->slot_delivery[slot])
+		r = vtap_dataplane_session_write(a->dataplane, slot, index);
+	if (r < 0)
+		return r;
+	/* The reference that was held before, or the second one on the same entry. */
+	vtap_pool_put(a->deliveries, a->slot_delivery[slot]);
+	a->slot_delivery[slot] = index;
+	return 0;
+}
+
+/* What the kernel refuses to one session is that session's own affair. */
+static void deliveries_apply(struct vtap_agent *a)
 {
 	uint32_t uplink = 0;
 	uint16_t flags = 0;
@@ -220,11 +248,9 @@ static int deliveries_apply(struct vtap_agent *a)
 	for (size_t i = 0; i < a->config->session_count; i++) {
 		const struct vtap_session *s = &a->config->sessions[i];
 		const struct vtap_nexthop *h = &a->nexthops[a->sessions[i].target];
-		uint16_t slot = a->sessions[i].slot;
 		struct vtap_delivery d;
-		uint32_t index;
-		int r;
 
+		a->sessions[i].error = 0;
 		if (!s->enabled)
 			continue;
 		/* Sessions of one uplink mostly stand together: it is looked at once. */
@@ -234,19 +260,10 @@ static int deliveries_apply(struct vtap_agent *a)
 			flags = uplink_flags(a, h);
 		}
 		vtap_delivery_make(s, h, a->near_ifindex, h->state == VTAP_NEXTHOP_READY ? flags : 0, &d);
-		r = delivery_publish(a, &d, &index);
-		if (r < 0)
-			return r;
-		if (index != a->slot_delivery[slot]) {
-			r = vtap_dataplane_session_write(a->dataplane, slot, index);
-			if (r < 0)
-				return r;
-		}
-		/* The reference that was held before, or the second one on the same entry. */
-		vtap_pool_put(a->deliveries, a->slot_delivery[slot]);
-		a->slot_delivery[slot] = index;
+		a->sessions[i].error = delivery_switch(a, a->sessions[i].slot, &d);
+		if (a->sessions[i].error < 0)
+			failed(a, a->sessions[i].error, "cannot set up session", s->name);
 	}
-	return 0;
 }
 
 static int plan_publish(struct vtap_agent *a, const struct vtap_plan *plan, uint32_t *ret_index)
@@ -426,10 +443,16 @@ static uint32_t source_device(void *userdata, const struct vtap_source *source)
 	return link.ifindex;
 }
 
+static void source_refused(void *userdata, uint32_t ifindex)
+{
+	refused(userdata, ifindex, -ENOSPC);
+}
+
 static int wanted_make(struct vtap_agent *a, struct vtap_wanted **ret_wanted)
 {
 	_cleanup_free_ uint16_t *slots = calloc(a->config->session_count + 1, sizeof(*slots));
-	const struct vtap_wanted_source from = {.device = source_device, .userdata = a, .slots = slots};
+	const struct vtap_wanted_source from = {
+	    .device = source_device, .refused = a->plan ? source_refused : NULL, .userdata = a, .slots = slots};
 	struct vtap_error e = {};
 	int r;
 
@@ -443,13 +466,45 @@ static int wanted_make(struct vtap_agent *a, struct vtap_wanted **ret_wanted)
 	return r;
 }
 
-int vtap_apply(struct vtap_agent *a)
+/* A port whose programs are still to be attached, each of which takes as long as the kernel's grace period. */
+static bool port_is_slow(struct vtap_agent *a, const struct vtap_wanted_port *w)
 {
-	VTAP_CLEANUP(vtap_wanted_freep) struct vtap_wanted *w = NULL;
+	struct vtap_attachment at;
+
+	for (size_t hook = 0; hook < VTAP_HOOK_MAX; hook++) {
+		if (w->used[hook] && !attachment_find(a, w->ifindex, hook, &at))
+			return true;
+	}
+	return false;
+}
+
+static void ports_apply(struct vtap_agent *a, const struct vtap_wanted *w)
+{
+	uint64_t start_ns = now_ns();
 	char name[IFNAMSIZ];
 	int r;
 
+	for (size_t i = 0; i < w->port_count; i++) {
+		if (a->apply_budget_ns && now_ns() - start_ns > a->apply_budget_ns && port_is_slow(a, &w->ports[i])) {
+			a->unfinished = true;
+			continue;
+		}
+		r = port_apply(a, &w->ports[i]);
+		if (r >= 0)
+			continue;
+		refused(a, w->ports[i].ifindex, r);
+		failed(a, r, "cannot mirror", device_name(a, w->ports[i].ifindex, name));
+	}
+}
+
+int vtap_apply(struct vtap_agent *a)
+{
+	VTAP_CLEANUP(vtap_wanted_freep) struct vtap_wanted *w = NULL;
+	int r;
+
 	*a->last_apply_error = 0;
+	a->refusal_count = 0;
+	a->unfinished = false;
 	r = slots_assign(a);
 	if (r >= 0)
 		r = nexthops_resolve(a);
@@ -461,15 +516,10 @@ int vtap_apply(struct vtap_agent *a)
 	if (r < 0)
 		failed(a, r, "cannot set up", "the segmenting stage");
 	r = vtap_dataplane_guards_write(a->dataplane, w->guards, w->guard_count);
-	if (r >= 0)
-		r = deliveries_apply(a);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < w->port_count; i++) {
-		r = port_apply(a, &w->ports[i]);
-		if (r < 0)
-			failed(a, r, "cannot mirror", device_name(a, w->ports[i].ifindex, name));
-	}
+	deliveries_apply(a);
+	ports_apply(a, w);
 	r = vtap_dataplane_switch(a->dataplane);
 	if (r < 0)
 		failed(a, r, "cannot take over what is attached", "by an earlier agent");

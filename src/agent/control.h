@@ -11,6 +11,7 @@
 #include "agent/agent.h"
 
 #define VTAP_STATE_DIR_DEFAULT "/run/vtap"
+#define VTAP_STATE_DIR_KEPT "/var/lib/vtap" /* with a controller */
 
 /* Makes the directory, takes its lock and listens. -EBUSY: another agent runs there. */
 int vtap_control_open(struct vtap_agent *a, struct vtap_error *reterr);

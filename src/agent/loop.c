@@ -8,8 +8,11 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <systemd/sd-daemon.h>
+#include <time.h>
 
 #include "agent/control.h"
+#include "agent/feed.h"
+#include "agent/history.h"
 #include "agent/pins.h"
 #include "agent/stage.h"
 #include "agent/stats.h"
@@ -18,6 +21,7 @@
 
 #define TICK_USEC 1000000ULL
 #define SETTLE_USEC 10000ULL /* changes that come together are applied together */
+#define APPLY_BUDGET_NS 100000000ULL /* the controller is answered meanwhile */
 #define SOLICIT_TICKS 2 /* a target that moved without a word is found within five seconds */
 
 static uint64_t now_usec(struct vtap_agent *a)
@@ -28,11 +32,24 @@ static uint64_t now_usec(struct vtap_agent *a)
 	return usec;
 }
 
-static int apply(struct vtap_agent *a)
+static void settle_in(struct vtap_agent *a, uint64_t usec)
+{
+	int enabled = SD_EVENT_OFF;
+
+	if (!a->settle || (sd_event_source_get_enabled(a->settle, &enabled) >= 0 && enabled != SD_EVENT_OFF))
+		return;
+	(void)sd_event_source_set_time(a->settle, now_usec(a) + usec);
+	(void)sd_event_source_set_enabled(a->settle, SD_EVENT_ONESHOT);
+}
+
+int vtap_loop_apply(struct vtap_agent *a)
 {
 	char before[sizeof(a->last_apply_error)];
 	int r;
 
+	/* Before the first plan, what an earlier agent left goes on as it is. */
+	if (a->feed && !a->plan)
+		return 0;
 	memcpy(before, a->last_apply_error, sizeof(before));
 	r = vtap_apply(a);
 	if (r < 0)
@@ -40,12 +57,22 @@ static int apply(struct vtap_agent *a)
 				    *a->last_apply_error ? a->last_apply_error : strerror(-r));
 	if (*a->last_apply_error && strcmp(before, a->last_apply_error))
 		vtap_log(VTAP_LOG_WARNING, "%s", a->last_apply_error);
+	if (a->unfinished)
+		settle_in(a, 0);
+	if (a->feed)
+		vtap_agent_feed_applied(a);
 	return 0;
+}
+
+void vtap_loop_end(struct vtap_agent *a, int r)
+{
+	a->revoked = r == -EKEYREVOKED;
+	(void)sd_event_exit(a->event, 0);
 }
 
 static int on_settle(sd_event_source *source, uint64_t usec, void *userdata)
 {
-	(void)apply(userdata);
+	(void)vtap_loop_apply(userdata);
 	return 0;
 }
 
@@ -53,12 +80,10 @@ static int on_settle(sd_event_source *source, uint64_t usec, void *userdata)
 static void on_net(unsigned events, void *userdata)
 {
 	struct vtap_agent *a = userdata;
-	int enabled = SD_EVENT_OFF;
 
-	if (!a->settle || (sd_event_source_get_enabled(a->settle, &enabled) >= 0 && enabled != SD_EVENT_OFF))
-		return;
-	(void)sd_event_source_set_time(a->settle, now_usec(a) + SETTLE_USEC);
-	(void)sd_event_source_set_enabled(a->settle, SD_EVENT_ONESHOT);
+	settle_in(a, SETTLE_USEC);
+	if (a->feed)
+		vtap_agent_feed_devices_changed(a);
 }
 
 static int on_net_io(sd_event_source *source, int fd, uint32_t revents, void *userdata)
@@ -108,7 +133,11 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 	vtap_stats_tick(a, now_usec(a) * 1000);
 	if (a->ticks++ % SOLICIT_TICKS == 0)
 		solicit(a);
-	(void)apply(a);
+	(void)vtap_loop_apply(a);
+	if (a->feed) {
+		vtap_history_tick(a, time(NULL));
+		vtap_agent_feed_tick(a);
+	}
 	if (a->metrics)
 		(void)vtap_http_server_run(a->metrics);
 	(void)sd_event_source_set_time(source, now_usec(a) + TICK_USEC);
@@ -135,13 +164,15 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *si,
 	char text[400];
 
 	(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, now_usec(a));
-	if (config_load(a, &e) < 0) {
+	if (a->feed) {
+		vtap_agent_feed_hurry(a);
+	} else if (config_load(a, &e) < 0) {
 		vtap_error_format(&e, a->options.config_path, text, sizeof(text));
 		vtap_log(VTAP_LOG_ERROR, "%s; the configuration in force stays", text);
 		a->last_error = e;
 	} else {
 		memset(&a->last_error, 0, sizeof(a->last_error));
-		if (apply(a) >= 0)
+		if (vtap_loop_apply(a) >= 0)
 			vtap_log(VTAP_LOG_INFO, "configuration %" PRIu64 " is in force", a->generation);
 	}
 	(void)sd_notifyf(0, "READY=1\nSTATUS=%zu sessions", a->config->session_count);
@@ -221,6 +252,8 @@ static int sources_add(struct vtap_agent *a)
 
 static void agent_done(struct vtap_agent *a)
 {
+	vtap_agent_feed_free(a->feed);
+	vtap_history_done(a);
 	sd_event_source_unref(a->settle);
 	vtap_http_server_free(a->metrics);
 	vtap_pool_free(a->plans);
@@ -228,6 +261,8 @@ static void agent_done(struct vtap_agent *a)
 	vtap_dataplane_free(a->dataplane);
 	vtap_net_free(a->net);
 	vtap_config_free(a->config);
+	vtap_host_plan_free(a->plan);
+	free(a->refusals);
 	free(a->nexthops);
 	free(a->sessions);
 	free(a->ports);
@@ -268,28 +303,32 @@ static int dataplane_start(struct vtap_agent *a, struct vtap_error *reterr)
 	return 0;
 }
 
-/* All that a start needs besides the file. */
+/* All that a start needs besides the file, or the plan. */
 static int host_start(struct vtap_agent *a, struct vtap_error *reterr)
+{
+	int r;
+
+	r = dataplane_start(a, reterr);
+	if (r >= 0)
+		r = metrics_open(a, reterr);
+	if (r >= 0 && !(a->feed && !a->plan))
+		r = vtap_apply(a);
+	if (r >= 0)
+		r = sources_add(a);
+	if (r >= 0 && a->feed)
+		r = vtap_agent_feed_start(a, reterr);
+	a->apply_budget_ns = a->feed ? APPLY_BUDGET_NS : 0;
+	return r;
+}
+
+static int directory_start(struct vtap_agent *a, struct vtap_error *reterr)
 {
 	int r;
 
 	r = vtap_control_open(a, reterr);
 	if (r >= 0)
 		r = sd_event_new(&a->event);
-	if (r >= 0)
-		r = signals_add(a);
-	if (r >= 0)
-		r = dataplane_start(a, reterr);
-	if (r >= 0)
-		r = metrics_open(a, reterr);
-	if (r >= 0)
-		r = vtap_apply(a);
-	if (r >= 0)
-		r = sources_add(a);
-	if (r < 0 && !reterr->code)
-		vtap_error_set(reterr, r, 0, "", "cannot start: %s", strerror(-r));
-	/* These two are kept for the file. */
-	return r == -EINVAL || r == -E2BIG ? -ENOTSUP : r;
+	return r < 0 ? r : signals_add(a);
 }
 
 /* Everything up to the first apply. The file is read first: a wrong one changes nothing. */
@@ -300,8 +339,23 @@ static int agent_start(struct vtap_agent *a, struct vtap_error *reterr)
 	r = vtap_net_new(on_net, a, &a->net);
 	if (r < 0)
 		return vtap_error_set(reterr, r, 0, "", "cannot ask the kernel about the network: %s", strerror(-r));
-	r = config_load(a, reterr);
-	return r < 0 ? r : host_start(a, reterr);
+	if (!a->options.controller) {
+		r = config_load(a, reterr);
+		if (r < 0)
+			return r;
+	}
+	r = directory_start(a, reterr);
+	if (r >= 0 && a->options.controller) {
+		r = vtap_agent_feed_open(a, reterr);
+		if (r < 0)
+			return r;
+	}
+	if (r >= 0)
+		r = host_start(a, reterr);
+	if (r < 0 && !reterr->code)
+		vtap_error_set(reterr, r, 0, "", "cannot start: %s", strerror(-r));
+	/* These two are kept for the file, and for a join. */
+	return r == -EINVAL || r == -E2BIG ? -ENOTSUP : r;
 }
 
 /* What nothing would keep in order once the process is gone. */
@@ -316,6 +370,28 @@ static void unpinned_remove(struct vtap_agent *a)
 	       vtap_dataplane_detach(a->dataplane, at.ifindex, at.hook) >= 0)
 		;
 	(void)vtap_stage_remove(a->net);
+}
+
+/* Nothing of it is to be found by the next agent. */
+static int revoked_end(const struct vtap_agent_options *options, struct vtap_error *reterr)
+{
+	VTAP_CLEANUP(vtap_net_freep) struct vtap_net *net = NULL;
+
+	if (!options->unpinned)
+		(void)vtap_dataplane_remove(options->pin_dir);
+	if (vtap_net_new(NULL, NULL, &net) >= 0)
+		(void)vtap_stage_remove(net);
+	return vtap_error_set(
+	    reterr, -EKEYREVOKED, 0, "",
+	    "the controller has revoked this host: everything is detached; to mirror again, let it join");
+}
+
+static int loop_end(struct vtap_agent *a, int r)
+{
+	(void)sd_notify(0, "STOPPING=1");
+	if (a->options.unpinned)
+		unpinned_remove(a);
+	return a->revoked ? -EKEYREVOKED : r;
 }
 
 int vtap_loop_run(const struct vtap_agent_options *options, struct vtap_error *reterr)
@@ -339,9 +415,11 @@ int vtap_loop_run(const struct vtap_agent_options *options, struct vtap_error *r
 		 options->unpinned ? "unpinned: it ends with this process"
 				   : "pinned: it goes on when this process ends");
 	(void)sd_notifyf(0, "READY=1\nSTATUS=%zu sessions", a->config->session_count);
-	r = sd_event_loop(a->event);
-	(void)sd_notify(0, "STOPPING=1");
-	if (options->unpinned)
-		unpinned_remove(a);
+	r = loop_end(a, sd_event_loop(a->event));
+	if (r == -EKEYREVOKED) {
+		agent_donep(&a);
+		a = NULL;
+		return revoked_end(options, reterr);
+	}
 	return r < 0 ? vtap_error_set(reterr, r, 0, "", "the event loop failed: %s", strerror(-r)) : 0;
 }

@@ -10,3 +10,8 @@
  * configuration's fault.
  */
 int vtap_loop_run(const struct vtap_agent_options *options, struct vtap_error *reterr);
+
+/* For those who run on the loop. Applies what is wanted, and tells whoever must know; what went wrong is logged. */
+int vtap_loop_apply(struct vtap_agent *a);
+/* Ends the loop; r < 0 is what the program ends with. */
+void vtap_loop_end(struct vtap_agent *a, int r);

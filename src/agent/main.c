@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "agent/control.h"
+#include "agent/feed.h"
 #include "agent/loop.h"
 #include "agent/pins.h"
 #include "agent/stage.h"
@@ -15,11 +16,15 @@
 #include "basic/log.h"
 
 #define EXIT_BAD_INPUT 2
+#define EXIT_REVOKED 3
 
 enum option_key {
 	OPTION_CONFIG = 'c',
 	OPTION_VERBOSE = 'v',
 	OPTION_CHECK = 0x100,
+	OPTION_CONTROLLER,
+	OPTION_JOIN,
+	OPTION_INSECURE,
 	OPTION_DETACH,
 	OPTION_STATUS,
 	OPTION_JSON,
@@ -40,14 +45,20 @@ struct arguments {
 
 static const struct argp_option options[] = {
     {"config", OPTION_CONFIG, "FILE", 0, "Mirror what FILE says, in the foreground", 0},
-    {"check", OPTION_CHECK, NULL, 0, "Only check the file of --config", 0},
+    {"controller", OPTION_CONTROLLER, "URL", 0, "Mirror what the controller at URL says, in the foreground", 0},
+    {"join", OPTION_JOIN, "TOKEN", 0, "With --controller: become the host that the join token is for", 0},
+    {"insecure", OPTION_INSECURE, NULL, 0, "Speak plain HTTP even to a controller that is not on loopback", 0},
+    {"check", OPTION_CHECK, NULL, 0, "Only check the file of --config, or whether this host has joined", 0},
     {"status", OPTION_STATUS, NULL, 0, "Show sessions, attachments and counters", 0},
     {"json", OPTION_JSON, NULL, 0, "With --status: as JSON", 0},
     {"detach", OPTION_DETACH, NULL, 0, "Remove every program, map and device that an agent made", 0},
     {"pin-dir", OPTION_PIN_DIR, "DIR", 0,
      "Where programs and maps outlive the agent: a bpffs (" VTAP_PIN_DIR_DEFAULT ")", 0},
     {"unpinned", OPTION_UNPINNED, NULL, 0, "Pin nothing: mirroring ends with the agent", 0},
-    {"state-dir", OPTION_STATE_DIR, "DIR", 0, "Lock and status socket (" VTAP_STATE_DIR_DEFAULT ")", 0},
+    {"state-dir", OPTION_STATE_DIR, "DIR", 0,
+     "Lock, status socket, and what a controller gave (" VTAP_STATE_DIR_DEFAULT
+     ", with --controller " VTAP_STATE_DIR_KEPT ")",
+     0},
     {"hook", OPTION_HOOK, "tcx|clsact|auto", 0, "How to attach (auto: tcx where the kernel has it)", 0},
     {"metrics", OPTION_METRICS, "ADDRESS:PORT", 0, "Serve Prometheus metrics at http://ADDRESS:PORT/metrics", 0},
     {"verbose", OPTION_VERBOSE, NULL, 0, "Log more", 0},
@@ -70,11 +81,25 @@ static int hook_parse(const char *text, enum vtap_hook_kind *ret_hook)
 	return -EINVAL;
 }
 
-static void action_set(struct argp_state *state, struct arguments *arguments, enum action action)
+static void action_set(struct argp_state *state, struct arguments *arguments, int key)
 {
+	enum action action = key == OPTION_CHECK ? ACTION_CHECK : key == OPTION_DETACH ? ACTION_DETACH : ACTION_STATUS;
+
 	if (arguments->action != ACTION_RUN && arguments->action != action)
 		argp_error(state, "only one of --check, --status and --detach can be given");
 	arguments->action = action;
+}
+
+static void on_end(const struct argp_state *state, const struct arguments *arguments)
+{
+	const struct vtap_agent_options *o = &arguments->agent;
+
+	if (o->config_path && o->controller)
+		argp_error(state, "only one of --config and --controller can be given");
+	if (!o->config_path && !o->controller && arguments->action <= ACTION_CHECK)
+		argp_error(state, "--config FILE or --controller URL is needed");
+	if (o->join && !o->controller)
+		argp_error(state, "--join TOKEN needs --controller URL");
 }
 
 static error_t on_option(int key, char *value, struct argp_state *state)
@@ -86,17 +111,24 @@ static error_t on_option(int key, char *value, struct argp_state *state)
 	case OPTION_CONFIG:
 		arguments->agent.config_path = value;
 		return 0;
+	case OPTION_CONTROLLER:
+		if (strncmp(value, "http://", 7) && strncmp(value, "https://", 8))
+			argp_error(state, "--controller must be a URL such as https://controller:8750, not %s", value);
+		arguments->agent.controller = value;
+		return 0;
+	case OPTION_JOIN:
+		arguments->agent.join = value;
+		return 0;
+	case OPTION_INSECURE:
+		arguments->agent.plain_anywhere = true;
+		return 0;
 	case OPTION_VERBOSE:
 		vtap_log_set_level(VTAP_LOG_DEBUG);
 		return 0;
 	case OPTION_CHECK:
-		action_set(state, arguments, ACTION_CHECK);
-		return 0;
 	case OPTION_DETACH:
-		action_set(state, arguments, ACTION_DETACH);
-		return 0;
 	case OPTION_STATUS:
-		action_set(state, arguments, ACTION_STATUS);
+		action_set(state, arguments, key);
 		return 0;
 	case OPTION_JSON:
 		arguments->json = true;
@@ -125,8 +157,7 @@ static error_t on_option(int key, char *value, struct argp_state *state)
 		argp_error(state, "there are no arguments besides options: %s", value);
 		return 0;
 	case ARGP_KEY_END:
-		if (!arguments->agent.config_path && arguments->action <= ACTION_CHECK)
-			argp_error(state, "--config FILE is needed");
+		on_end(state, arguments);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -141,7 +172,25 @@ static int report(const struct vtap_error *e, int r, const char *file)
 
 	vtap_error_format(e, bad_input ? file : NULL, text, sizeof(text));
 	fprintf(stderr, "vtap-agent: %s\n", *text ? text : strerror(-r));
+	if (r == -EKEYREVOKED)
+		return EXIT_REVOKED;
 	return bad_input ? EXIT_BAD_INPUT : EXIT_FAILURE;
+}
+
+static int check_join(const struct arguments *arguments)
+{
+	char text[400];
+	int r;
+
+	r = vtap_agent_feed_check(arguments->agent.state_dir, text, sizeof(text));
+	if (r < 0) {
+		fprintf(stderr, "vtap-agent: %s: %s\n", arguments->agent.state_dir,
+			r == -ENOENT ? "this host has not joined a controller"
+				     : "what it tells of the join is damaged");
+		return EXIT_BAD_INPUT;
+	}
+	printf("%s: %s\n", arguments->agent.state_dir, text);
+	return EXIT_SUCCESS;
 }
 
 static int check(const struct arguments *arguments)
@@ -150,6 +199,8 @@ static int check(const struct arguments *arguments)
 	struct vtap_error e = {};
 	int r;
 
+	if (arguments->agent.controller)
+		return check_join(arguments);
 	r = vtap_reload_check(arguments->agent.config_path, &config, &e);
 	if (r < 0)
 		return report(&e, r, arguments->agent.config_path);
@@ -221,6 +272,16 @@ static int run(const struct arguments *arguments)
 	return r < 0 ? report(&e, r, arguments->agent.config_path) : EXIT_SUCCESS;
 }
 
+/* What a controller gave must outlive a reboot. Whoever asks without saying of which agent, asks the one that runs. */
+static const char *state_dir_default(const struct arguments *arguments)
+{
+	bool kept = arguments->agent.controller != NULL;
+
+	if (arguments->action == ACTION_STATUS || arguments->action == ACTION_DETACH)
+		kept = !vtap_control_taken(VTAP_STATE_DIR_DEFAULT) && vtap_control_taken(VTAP_STATE_DIR_KEPT);
+	return kept ? VTAP_STATE_DIR_KEPT : VTAP_STATE_DIR_DEFAULT;
+}
+
 int main(int argc, char **argv)
 {
 	static int (*const actions[])(const struct arguments *arguments) = {
@@ -232,14 +293,16 @@ int main(int argc, char **argv)
 	static const struct argp argp = {
 	    .options = options,
 	    .parser = on_option,
-	    .doc = "Mirrors the packets of chosen interfaces of this host to the targets of a file.",
+	    .doc = "Mirrors the packets of chosen interfaces of this host to targets, as a file or a controller says.",
 	};
 	struct arguments arguments = {
-	    .agent = {.pin_dir = VTAP_PIN_DIR_DEFAULT, .state_dir = VTAP_STATE_DIR_DEFAULT},
+	    .agent = {.pin_dir = VTAP_PIN_DIR_DEFAULT},
 	};
 
 	argp_program_version = "vtap-agent " VTAP_VERSION;
 	argp_err_exit_status = EXIT_BAD_INPUT;
 	argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+	if (!arguments.agent.state_dir)
+		arguments.agent.state_dir = state_dir_default(&arguments);
 	return actions[arguments.action](&arguments);
 }

@@ -72,17 +72,14 @@ static int targets_check(struct vtap_net *net, const struct vtap_config *c, stru
 	return 0;
 }
 
-int vtap_reload(struct vtap_agent *a, struct vtap_config *config, struct vtap_error *reterr)
+/* Takes the configuration over; sessions that go on keep what is known of them. */
+static int config_take(struct vtap_agent *a, struct vtap_config *config)
 {
 	_cleanup_free_ struct vtap_agent_session *sessions = calloc(config->session_count + 1, sizeof(*sessions));
 	_cleanup_free_ struct vtap_nexthop *nexthops = calloc(config->target_count + 1, sizeof(*nexthops));
-	int r;
 
 	if (!sessions || !nexthops)
 		return -ENOMEM;
-	r = targets_check(a->net, config, reterr);
-	if (r < 0)
-		return r;
 	for (size_t i = 0; i < config->session_count; i++) {
 		sessions[i].target = target_index(config, &config->sessions[i]);
 		for (size_t j = 0; a->config && j < a->config->session_count; j++) {
@@ -99,6 +96,27 @@ int vtap_reload(struct vtap_agent *a, struct vtap_config *config, struct vtap_er
 	a->sessions = VTAP_STEAL(sessions);
 	a->nexthops = VTAP_STEAL(nexthops);
 	a->generation++;
+	return 0;
+}
+
+int vtap_reload(struct vtap_agent *a, struct vtap_config *config, struct vtap_error *reterr)
+{
+	int r;
+
+	r = targets_check(a->net, config, reterr);
+	return r < 0 ? r : config_take(a, config);
+}
+
+int vtap_reload_plan(struct vtap_agent *a, struct vtap_host_plan **plan)
+{
+	int r;
+
+	r = config_take(a, (*plan)->config);
+	if (r < 0)
+		return r;
+	(*plan)->config = NULL;
+	vtap_host_plan_free(a->plan);
+	a->plan = VTAP_STEAL(*plan);
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "agent/feed.h"
 #include "agent/status.h"
 #include "metrics/metrics.h"
 
@@ -111,6 +112,12 @@ int vtap_stats_text(struct vtap_agent *a, char **ret_text, size_t *ret_size_byte
 		r = vtap_metrics_declare(m, families[i].name, families[i].type, families[i].help);
 	if (r < 0)
 		return r;
+	if (a->feed) {
+		r = vtap_agent_feed_metrics_declare(m);
+		if (r < 0)
+			return r;
+		vtap_agent_feed_metrics_add(a, m);
+	}
 	for (size_t i = 0; i < a->config->session_count; i++)
 		session_add(m, a, i);
 	for (size_t i = 0; i < a->port_count; i++) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/delivery.h"
+#include "agent/feed.h"
 #include "agent/wanted.h"
 
 static const char *const counter_names[VTAP_COUNTER_MAX] = {
@@ -107,71 +108,145 @@ static bool attached_at(struct vtap_agent *a, uint32_t ifindex, enum vtap_hook h
 	return false;
 }
 
-/* "attached", "waiting" for the device, "receives_copies", "not_ethernet", "error" or "disabled". */
-static const char *source_state(struct vtap_agent *a, const struct vtap_session *s, const struct vtap_source *source,
-				uint32_t *ret_ifindex)
+enum source_state {
+	SOURCE_ATTACHED,
+	SOURCE_WAITING, /* for the device */
+	SOURCE_RECEIVES_COPIES,
+	SOURCE_NOT_ETHERNET,
+	SOURCE_ERROR,
+	SOURCE_DISABLED,
+	SOURCE_STATE_MAX
+};
+
+static const struct {
+	const char *name, *reason; /* the reason goes on behind the device's name; NULL = none is needed */
+} source_states[SOURCE_STATE_MAX] = {
+    [SOURCE_ATTACHED] = {"attached", NULL},
+    [SOURCE_WAITING] = {"waiting", "does not exist here"},
+    [SOURCE_RECEIVES_COPIES] = {"receives_copies",
+				"is what copies to a target leave by: a target must not be its own source"},
+    [SOURCE_NOT_ETHERNET] = {"not_ethernet", "has no Ethernet headers"},
+    [SOURCE_ERROR] = {"error", "cannot be attached to"},
+    [SOURCE_DISABLED] = {"disabled", NULL},
+};
+
+/* What the kernel said to it at the last apply. */
+static int refusal_of(const struct vtap_agent *a, uint32_t ifindex)
+{
+	for (size_t i = 0; i < a->refusal_count; i++) {
+		if (a->refusals[i].ifindex == ifindex)
+			return a->refusals[i].error;
+	}
+	return 0;
+}
+
+static enum source_state source_state(struct vtap_agent *a, const struct vtap_session *s,
+				      const struct vtap_source *source, uint32_t *ret_ifindex)
 {
 	struct vtap_link link;
 
 	*ret_ifindex = 0;
 	if (vtap_net_link_by_name(a->net, source->device, &link) < 0)
-		return "waiting";
+		return SOURCE_WAITING;
 	*ret_ifindex = link.ifindex;
 	if (!s->enabled)
-		return "disabled";
+		return SOURCE_DISABLED;
 	if (!link.ethernet)
-		return "not_ethernet";
+		return SOURCE_NOT_ETHERNET;
 	if (vtap_apply_receives_copies(a, link.ifindex, source->side))
-		return "receives_copies";
+		return SOURCE_RECEIVES_COPIES;
 	for (int direction = 0; direction < VTAP_DIRECTION_MAX; direction++) {
 		if (s->direction[direction] && !attached_at(a, link.ifindex, vtap_wanted_hook(source->side, direction)))
-			return "error";
+			return SOURCE_ERROR;
 	}
-	return "attached";
+	return refusal_of(a, link.ifindex) < 0 ? SOURCE_ERROR : SOURCE_ATTACHED;
 }
 
-static json_t *sources_json(struct vtap_agent *a, const struct vtap_session *s, size_t *ret_attached,
-			    size_t *ret_waiting)
+static void source_reason(const struct vtap_agent *a, const struct vtap_source *source, enum source_state state,
+			  uint32_t ifindex, char reason[VTAP_STATUS_REASON_STRLEN])
 {
+	int error = state == SOURCE_ERROR ? refusal_of(a, ifindex) : 0;
+
+	*reason = '\0';
+	if (source_states[state].reason)
+		snprintf(reason, VTAP_STATUS_REASON_STRLEN, "%s %s%s%s", source->device, source_states[state].reason,
+			 error < 0 ? ": " : "",
+			 error == -ENOSPC ? "this host has too many sources"
+			 : error < 0      ? strerror(-error)
+					  : "");
+}
+
+static json_t *sources_json(struct vtap_agent *a, const struct vtap_session *s)
+{
+	char reason[VTAP_STATUS_REASON_STRLEN];
 	json_t *list = json_array();
 
-	*ret_attached = *ret_waiting = 0;
 	for (size_t i = 0; i < s->source_count; i++) {
+		const struct vtap_source *source = &s->sources[i];
 		uint32_t ifindex;
-		const char *state = source_state(a, s, &s->sources[i], &ifindex);
+		enum source_state state = source_state(a, s, source, &ifindex);
 
-		*ret_attached += !strcmp(state, "attached");
-		*ret_waiting += !strcmp(state, "waiting");
-		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:I, s:I}", "device", s->sources[i].device,
-						      "side", vtap_side_name(s->sources[i].side), "state", state,
-						      "ifindex", (json_int_t)ifindex, "own_frames",
-						      (json_int_t)(ifindex ? own_frames(a, ifindex) : 0)));
+		source_reason(a, source, state, ifindex, reason);
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:s, s:s, s:I, s:I}", "device", source->device, "side",
+						vtap_side_name(source->side), "state", source_states[state].name,
+						"reason", reason, "ifindex", (json_int_t)ifindex, "own_frames",
+						(json_int_t)(ifindex ? own_frames(a, ifindex) : 0)));
 	}
 	return list;
 }
 
-/* One word, and why. Waiting only if no source is there: the others are mirrored meanwhile. */
-static const char *session_state(const struct vtap_session *s, const struct vtap_nexthop *h, size_t attached,
-				 size_t waiting, char *reason, size_t reason_bytes)
+/* How many sources are in each state, and why the first of those is that could not be attached. */
+static void sources_count(struct vtap_agent *a, const struct vtap_session *s, size_t counts[SOURCE_STATE_MAX],
+			  char reason[VTAP_STATUS_REASON_STRLEN])
 {
-	*reason = 0;
+	*reason = '\0';
+	for (size_t i = 0; i < s->source_count; i++) {
+		uint32_t ifindex;
+		enum source_state state = source_state(a, s, &s->sources[i], &ifindex);
+
+		counts[state]++;
+		if (!*reason && state != SOURCE_WAITING)
+			source_reason(a, &s->sources[i], state, ifindex, reason);
+	}
+}
+
+/* Waiting only if no source is there: the others are mirrored meanwhile. */
+const char *vtap_status_session_state(struct vtap_agent *a, size_t index, char reason[VTAP_STATUS_REASON_STRLEN])
+{
+	const struct vtap_session *s = &a->config->sessions[index];
+	const struct vtap_nexthop *h = &a->nexthops[a->sessions[index].target];
+	size_t counts[SOURCE_STATE_MAX] = {};
+
+	sources_count(a, s, counts, reason);
+	if (a->sessions[index].stopped) {
+		snprintf(reason, VTAP_STATUS_REASON_STRLEN, "the controller has been away for as long as it may be");
+		return "stopped";
+	}
 	if (!s->enabled)
 		return "disabled";
-	if (waiting && !attached) {
-		snprintf(reason, reason_bytes, "waiting for %s%s", s->sources[0].device,
+	if (a->sessions[index].error < 0) {
+		snprintf(reason, VTAP_STATUS_REASON_STRLEN, "the kernel refuses it: %s",
+			 strerror(-a->sessions[index].error));
+		return "error";
+	}
+	if (counts[SOURCE_WAITING] && !counts[SOURCE_ATTACHED]) {
+		snprintf(reason, VTAP_STATUS_REASON_STRLEN, "waiting for %s%s", s->sources[0].device,
 			 s->source_count > 1 ? " and others" : "");
 		return "waiting";
 	}
 	if (h->state != VTAP_NEXTHOP_READY) {
-		snprintf(reason, reason_bytes, "%s", h->reason);
+		snprintf(reason, VTAP_STATUS_REASON_STRLEN, "%s", h->reason);
 		return vtap_nexthop_state_name(h->state);
 	}
-	if (!attached) {
-		snprintf(reason, reason_bytes, "no source could be attached");
+	if (!counts[SOURCE_ATTACHED]) {
+		if (!*reason)
+			snprintf(reason, VTAP_STATUS_REASON_STRLEN, "no source could be attached");
 		return "error";
 	}
-	if (waiting)
-		snprintf(reason, reason_bytes, "%zu of %zu source devices do not exist yet", waiting, s->source_count);
+	if (counts[SOURCE_WAITING])
+		snprintf(reason, VTAP_STATUS_REASON_STRLEN, "%zu of %zu source devices do not exist yet",
+			 counts[SOURCE_WAITING], s->source_count);
 	return "active";
 }
 
@@ -202,26 +277,27 @@ static json_t *mtu_json(struct vtap_agent *a, const struct vtap_session *s, cons
 	return o;
 }
 
-static json_t *session_json(struct vtap_agent *a, size_t i)
+json_t *vtap_status_session(struct vtap_agent *a, size_t i)
 {
 	const struct vtap_session *s = &a->config->sessions[i];
 	const struct vtap_nexthop *h = &a->nexthops[a->sessions[i].target];
 	const struct vtap_rates *rates = &a->sessions[i].rates;
-	char address[VTAP_ADDR_STRLEN], mac[VTAP_MAC_STRLEN], reason[192];
-	size_t attached, waiting;
+	char address[VTAP_ADDR_STRLEN], mac[VTAP_MAC_STRLEN], reason[VTAP_STATUS_REASON_STRLEN];
 	struct vtap_counters sum;
 	json_t *o, *sources, *counters;
 	const char *state;
 
-	sources = sources_json(a, s, &attached, &waiting);
+	sources = sources_json(a, s);
 	counters = counters_of(a->dataplane, a->sessions[i].slot, &sum);
-	state = session_state(s, h, attached, waiting, reason, sizeof(reason));
+	state = vtap_status_session_state(a, i, reason);
 	o = json_pack("{s:s, s:s, s:s, s:I, s:s, s:b, s:b, s:s, s:s, s:I, s:I, s:s, s:s}", "name", s->name, "state",
 		      state, "reason", reason, "number", (json_int_t)s->number, "mode", vtap_mode_name(s->mode), "in",
 		      s->direction[VTAP_DIRECTION_IN], "out", s->direction[VTAP_DIRECTION_OUT], "target",
 		      s->target->name, "address", vtap_addr_format(&s->target->address, address), "vni",
 		      (json_int_t)s->vni, "port", (json_int_t)s->port, "uplink", h->device, "next_hop_mac",
 		      h->state == VTAP_NEXTHOP_READY ? vtap_mac_format(&h->destination_mac, mac) : "");
+	if (a->plan)
+		json_object_set_new(o, "label", json_string(a->plan->by_config[i]->label));
 	json_object_set_new(o, "filter", s->filter ? json_string(s->filter->name) : json_null());
 	json_object_set_new(o, "mtu", mtu_json(a, s, h));
 	json_object_set_new(o, "sources", sources);
@@ -315,6 +391,19 @@ static json_t *devices_json(struct vtap_agent *a)
 	return list;
 }
 
+/* What the plan asks for and cannot be had. */
+static void refused_append(const struct vtap_agent *a, json_t *sessions)
+{
+	for (size_t i = 0; a->plan && i < a->plan->session_count; i++) {
+		const struct vtap_plan_session *s = &a->plan->sessions[i];
+
+		if (s->refused)
+			json_array_append_new(sessions, json_pack("{s:s, s:s, s:s, s:s, s:[], s:{}}", "name", s->id,
+								  "label", s->label, "state", "error", "reason",
+								  s->reason, "sources", "counters"));
+	}
+}
+
 json_t *vtap_status_make(struct vtap_agent *a)
 {
 	json_t *sessions = json_array(), *warnings = json_array(), *status;
@@ -322,20 +411,25 @@ json_t *vtap_status_make(struct vtap_agent *a)
 	char text[400];
 
 	for (size_t i = 0; i < a->config->session_count; i++)
-		json_array_append_new(sessions, session_json(a, i));
+		json_array_append_new(sessions, vtap_status_session(a, i));
+	refused_append(a, sessions);
+	if (a->plan && a->plan->refused_count)
+		json_array_append_new(warnings, json_string(a->plan->warning));
 	if (e->code) {
 		vtap_error_format(e, a->options.config_path, text, sizeof(text));
 		json_array_append_new(warnings, json_string(text));
 	}
 	if (*a->last_apply_error)
 		json_array_append_new(warnings, json_string(a->last_apply_error));
-	status = json_pack("{s:{s:s, s:I, s:s, s:b, s:s, s:I, s:I, s:I}}", "agent", "version", VTAP_VERSION, "pid",
+	status = json_pack("{s:{s:s, s:I, s:s, s:b, s:s?, s:I, s:I, s:I}}", "agent", "version", VTAP_VERSION, "pid",
 			   (json_int_t)getpid(), "hook", vtap_dataplane_uses_tcx(a->dataplane) ? "tcx" : "clsact",
 			   "pinned", vtap_dataplane_is_pinned(a->dataplane), "config", a->options.config_path,
 			   "generation", (json_int_t)a->generation, "plans_used", (json_int_t)vtap_pool_used(a->plans),
 			   "deliveries_used", (json_int_t)vtap_pool_used(a->deliveries));
 	if (!status)
 		return NULL;
+	if (a->feed)
+		json_object_set_new(status, "controller", vtap_agent_feed_status(a));
 	json_object_set_new(status, "sessions", sessions);
 	json_object_set_new(status, "attachments", attachments_json(a, warnings));
 	json_object_set_new(status, "devices", devices_json(a));

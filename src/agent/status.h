@@ -11,6 +11,12 @@
 /* The running agent's own view. NULL when memory is short. The result is the caller's. */
 json_t *vtap_status_make(struct vtap_agent *a);
 
+/* One session of the configuration, as it stands in that document. */
+json_t *vtap_status_session(struct vtap_agent *a, size_t index);
+/* Its state, one word, and why it is that. */
+#define VTAP_STATUS_REASON_STRLEN 192
+const char *vtap_status_session_state(struct vtap_agent *a, size_t index, char reason[VTAP_STATUS_REASON_STRLEN]);
+
 /* Counters and attachments of pinned state without an agent. -ENOENT: nothing is pinned there. */
 int vtap_status_make_pinned(const char *pin_dir, json_t **ret_status);
 

@@ -58,7 +58,10 @@ static void session_print(const json_t *s, FILE *out)
 	const json_t *counters = json_object_get(s, "counters"), *rates = json_object_get(s, "rates");
 	const char *advice = text_of(json_object_get(s, "mtu"), "advice");
 
-	fprintf(out, "  %s: %s", text_of(s, "name"), text_of(s, "state"));
+	fprintf(out, "  %s", text_of(s, "name"));
+	if (*text_of(s, "label") && strcmp(text_of(s, "label"), text_of(s, "name")))
+		fprintf(out, " \"%s\"", text_of(s, "label"));
+	fprintf(out, ": %s", text_of(s, "state"));
 	if (*text_of(s, "reason"))
 		fprintf(out, " (%s)", text_of(s, "reason"));
 	fputc('\n', out);
@@ -70,8 +73,10 @@ static void session_print(const json_t *s, FILE *out)
 			*text_of(s, "uplink") ? text_of(s, "uplink") : "no device",
 			number_of(json_object_get(s, "mtu"), "path"));
 	sources_print(json_object_get(s, "sources"), out);
-	counters_print(counters, "in", out);
-	counters_print(counters, "out", out);
+	if (json_object_size(counters)) {
+		counters_print(counters, "in", out);
+		counters_print(counters, "out", out);
+	}
 	if (rates)
 		fprintf(out, "    now %.0f packets/s and %.0f bits/s mirrored, %.0f packets/s lost\n",
 			json_real_value(json_object_get(rates, "mirrored_packets_per_second")),
@@ -79,6 +84,21 @@ static void session_print(const json_t *s, FILE *out)
 			json_real_value(json_object_get(rates, "lost_packets_per_second")));
 	if (*advice)
 		fprintf(out, "    MTU: %s\n", advice);
+}
+
+static void controller_print(const json_t *c, FILE *out)
+{
+	fprintf(out, "controller %s: %s as %s", text_of(c, "url"), text_of(c, "state"), text_of(c, "host"));
+	if (*text_of(c, "reason"))
+		fprintf(out, " (%s)", text_of(c, "reason"));
+	if (*text_of(c, "epoch"))
+		fprintf(out, ", revision %" JSON_INTEGER_FORMAT " of epoch %.8s\n", number_of(c, "revision"),
+			text_of(c, "epoch"));
+	else
+		fprintf(out, ", no plan yet\n");
+	if (!strcmp(text_of(c, "state"), "connected"))
+		return;
+	fprintf(out, "  last heard %" JSON_INTEGER_FORMAT " s ago\n", number_of(c, "silent_seconds"));
 }
 
 static void attachment_print(const json_t *at, FILE *out)
@@ -106,6 +126,8 @@ void vtap_status_print(const json_t *status, FILE *out)
 			number_of(agent, "pid"), text_of(agent, "hook"),
 			json_is_true(json_object_get(agent, "pinned")) ? "pinned"
 								       : "unpinned: mirroring ends with the agent");
+	if (json_is_object(json_object_get(status, "controller")))
+		controller_print(json_object_get(status, "controller"), out);
 	json_array_foreach(json_object_get(status, "warnings"), i, item)
 	    fprintf(out, "warning: %s\n", json_string_value(item));
 	fprintf(out, "sessions: %zu\n", json_array_size(json_object_get(status, "sessions")));

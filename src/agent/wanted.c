@@ -32,45 +32,83 @@ struct vtap_wanted *vtap_wanted_free(struct vtap_wanted *w)
 	return NULL;
 }
 
-static const struct vtap_source *session_source(const struct vtap_session *s, const char *device)
+/* That an enabled session names a device. */
+struct use {
+	const struct vtap_source *source; /* borrowed */
+	size_t session; /* index */
+	size_t order; /* among all uses */
+};
+
+/* All uses of one device: uses[first] .. uses[first + count - 1], in the order of the sessions. */
+struct group {
+	size_t first, count;
+};
+
+struct uses {
+	struct use *uses; /* owned; by device, then by order */
+	struct group *groups; /* owned; in the order of their first uses */
+	size_t count, group_count;
+};
+
+static void uses_done(struct uses *u)
 {
-	for (size_t i = 0; i < s->source_count; i++) {
-		if (!strcmp(s->sources[i].device, device))
-			return &s->sources[i];
-	}
-	return NULL;
+	free(u->uses);
+	free(u->groups);
 }
 
-/* All enabled sessions with that source. The array is the caller's. */
-static int sessions_of(const struct vtap_config *c, const uint16_t *slots, const char *device,
-		       struct vtap_classify_session **ret_sessions, size_t *ret_count)
+static int compare_uses(const void *a, const void *b)
 {
-	struct vtap_classify_session *sessions = calloc(c->session_count, sizeof(*sessions));
-	size_t count = 0;
+	const struct use *x = a, *y = b;
+	int r = strcmp(x->source->device, y->source->device);
 
-	if (!sessions)
+	return r ? r : (x->order > y->order) - (x->order < y->order);
+}
+
+static int compare_groups(const void *a, const void *b, void *uses)
+{
+	size_t x = ((const struct use *)uses)[((const struct group *)a)->first].order;
+	size_t y = ((const struct use *)uses)[((const struct group *)b)->first].order;
+
+	return (x > y) - (x < y);
+}
+
+static int uses_make(const struct vtap_config *c, struct uses *u)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->session_count; i++)
+		n += c->sessions[i].enabled ? c->sessions[i].source_count : 0;
+	u->uses = calloc(n + 1, sizeof(*u->uses));
+	u->groups = calloc(n + 1, sizeof(*u->groups));
+	if (!u->uses || !u->groups)
 		return -ENOMEM;
 	for (size_t i = 0; i < c->session_count; i++) {
-		const struct vtap_session *s = &c->sessions[i];
-
-		if (s->enabled && session_source(s, device))
-			sessions[count++] = (struct vtap_classify_session){.session = s, .slot = slots[i]};
+		for (size_t j = 0; c->sessions[i].enabled && j < c->sessions[i].source_count; j++, u->count++)
+			u->uses[u->count] = (struct use){&c->sessions[i].sources[j], i, u->count};
 	}
-	*ret_sessions = sessions;
-	*ret_count = count;
+	qsort(u->uses, n, sizeof(*u->uses), compare_uses);
+	for (size_t i = 0; i < n; i++) {
+		if (!i || strcmp(u->uses[i - 1].source->device, u->uses[i].source->device))
+			u->groups[u->group_count++].first = i;
+		u->groups[u->group_count - 1].count++;
+	}
+	qsort_r(u->groups, u->group_count, sizeof(*u->groups), compare_groups, u->uses);
 	return 0;
 }
 
-static int port_compile(const struct vtap_config *c, const uint16_t *slots, const struct vtap_source *source,
+static int port_compile(const struct vtap_config *c, const uint16_t *slots, const struct use *uses, size_t count,
 			struct vtap_wanted_port *port, struct vtap_error *reterr)
 {
-	_cleanup_free_ struct vtap_classify_session *sessions = NULL;
-	size_t count = 0;
-	int r;
+	_cleanup_free_ struct vtap_classify_session *sessions = calloc(count, sizeof(*sessions));
+	int r = 0;
 
-	r = sessions_of(c, slots, source->device, &sessions, &count);
+	if (!sessions)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		sessions[i] = (struct vtap_classify_session){.session = &c->sessions[uses[i].session],
+							     .slot = slots[uses[i].session]};
 	for (int direction = 0; r >= 0 && direction < VTAP_DIRECTION_MAX; direction++) {
-		enum vtap_hook hook = vtap_wanted_hook(source->side, direction);
+		enum vtap_hook hook = vtap_wanted_hook(uses->source->side, direction);
 		_cleanup_free_ struct vtap_plan *plan = calloc(1, sizeof(*plan));
 
 		if (!plan)
@@ -85,32 +123,40 @@ static int port_compile(const struct vtap_config *c, const uint16_t *slots, cons
 	return r;
 }
 
-static bool port_known(const struct vtap_wanted *w, uint32_t ifindex)
+/* w->ports has room for it. */
+static int port_add(const struct vtap_config *c, const struct vtap_wanted_source *from, const struct use *uses,
+		    size_t count, struct vtap_wanted *w, struct vtap_error *reterr)
 {
-	for (size_t i = 0; i < w->port_count; i++) {
-		if (w->ports[i].ifindex == ifindex)
-			return true;
+	uint32_t ifindex = from->device(from->userdata, uses->source);
+
+	if (!ifindex)
+		return 0;
+	if (w->port_count == VTAP_ABI_PORTS - 1 && from->refused) {
+		from->refused(from->userdata, ifindex);
+		return 0;
 	}
-	return false;
+	if (w->port_count == VTAP_ABI_PORTS - 1)
+		return vtap_error_set(reterr, -E2BIG, uses->source->line, "sources",
+				      "one host can have at most %d source devices", VTAP_ABI_PORTS - 1);
+	w->ports[w->port_count] = (struct vtap_wanted_port){.ifindex = ifindex};
+	return port_compile(c, from->slots, uses, count, &w->ports[w->port_count++], reterr);
 }
 
-static int port_add(const struct vtap_config *c, const struct vtap_wanted_source *from,
-		    const struct vtap_source *source, struct vtap_wanted *w, struct vtap_error *reterr)
+static int ports_make(const struct vtap_config *c, const struct vtap_wanted_source *from, struct vtap_wanted *w,
+		      struct vtap_error *reterr)
 {
-	uint32_t ifindex = from->device(from->userdata, source);
-	struct vtap_wanted_port *grown;
+	VTAP_CLEANUP(uses_done) struct uses u = {};
+	int r;
 
-	if (!ifindex || port_known(w, ifindex))
-		return 0;
-	if (w->port_count == VTAP_ABI_PORTS - 1)
-		return vtap_error_set(reterr, -E2BIG, source->line, "sources",
-				      "one host can have at most %d source devices", VTAP_ABI_PORTS - 1);
-	grown = reallocarray(w->ports, w->port_count + 1, sizeof(*grown));
-	if (!grown)
+	r = uses_make(c, &u);
+	if (r < 0)
+		return r;
+	w->ports = calloc(VTAP_MIN(u.group_count, (size_t)VTAP_ABI_PORTS) + 1, sizeof(*w->ports));
+	if (!w->ports)
 		return -ENOMEM;
-	w->ports = grown;
-	w->ports[w->port_count] = (struct vtap_wanted_port){.ifindex = ifindex};
-	return port_compile(c, from->slots, source, &w->ports[w->port_count++], reterr);
+	for (size_t i = 0; r >= 0 && i < u.group_count; i++)
+		r = port_add(c, from, &u.uses[u.groups[i].first], u.groups[i].count, w, reterr);
+	return r;
 }
 
 static int guard_add(struct vtap_wanted *w, const struct vtap_addr *address, uint16_t port, struct vtap_error *reterr)
@@ -157,12 +203,8 @@ int vtap_wanted_make(const struct vtap_config *config, const struct vtap_wanted_
 	if (!w)
 		return -ENOMEM;
 	r = guards_make(config, w, reterr);
-	for (size_t i = 0; r >= 0 && i < config->session_count; i++) {
-		const struct vtap_session *s = &config->sessions[i];
-
-		for (size_t j = 0; r >= 0 && s->enabled && j < s->source_count; j++)
-			r = port_add(config, source, &s->sources[j], w, reterr);
-	}
+	if (r >= 0)
+		r = ports_make(config, source, w, reterr);
 	if (r < 0)
 		return r;
 	*ret_wanted = VTAP_STEAL(w);

@@ -28,6 +28,8 @@ struct vtap_wanted {
 struct vtap_wanted_source {
 	/* ifindex of a source's device, or 0 while it does not exist or cannot be mirrored. */
 	uint32_t (*device)(void *userdata, const struct vtap_source *source);
+	/* Told of a device that finds no room, which is left out then. NULL: the whole fails. */
+	void (*refused)(void *userdata, uint32_t ifindex);
 	void *userdata;
 	const uint16_t *slots; /* of config->sessions, by index */
 };

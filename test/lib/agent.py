@@ -23,12 +23,13 @@ class Agent:
     One agent: its file, a bpffs and a state directory of its own, which outlive stop(), kill9() and start().
         config: a dict with the file's keys, or the file's text
         options: more arguments, such as ["--hook", "clsact"]
+        controller: instead of a file, the URL of a controller; config is None then
     When the lab ends, the agent is ended and the pins go with their bpffs.
     """
 
-    def __init__(self, namespace, config, name="agent", options=()):
+    def __init__(self, namespace, config, name="agent", options=(), controller=None):
         self.namespace, self.lab, self.name = namespace, namespace.lab, f"{name}-{namespace.label}"
-        self.options = list(options)
+        self.options, self.controller = list(options), controller
         # The kernel puts files of its own into the root of a bpffs.
         self.pin_dir = os.path.join(self.lab.bpffs(f"{self.name}.bpf"), "vtap")
         os.mkdir(self.pin_dir)
@@ -44,7 +45,8 @@ class Agent:
         # A thread reads them, as an agent whose notifications nobody takes would block.
         threading.Thread(target=self._listen, daemon=True).start()
         self.lab.on_exit(self._stop_listening)
-        self.write(config)
+        if config is not None:
+            self.write(config)
 
     def write(self, config):
         """Writes the file without telling the agent. JSON is YAML too."""
@@ -56,10 +58,11 @@ class Agent:
     def argv(self, *arguments):
         return [PROGRAM, *arguments, "--pin-dir", self.pin_dir, "--state-dir", self.state_dir]
 
-    def start(self, timeout_s=20, wait=True):
-        """Returns when the agent has said READY=1."""
+    def start(self, timeout_s=20, wait=True, join=None):
+        """Returns when the agent has said READY=1. join: the token by which it becomes one of the controller's."""
         before = len(self.notifications)
-        argv = self.argv("--config", self.config_path, *self.options)
+        mode = ["--controller", self.controller] if self.controller else ["--config", self.config_path]
+        argv = self.argv(*mode, *(["--join", join] if join else []), *self.options)
         self.process = self.namespace.spawn(argv, log=f"{self.name}.log",
                                             env={**os.environ, "NOTIFY_SOCKET": self._notify_path})
         if wait:

@@ -135,7 +135,7 @@ class BadInput(HostCase):
                                 (["--config", agent.config_path, "more"], "there are no arguments besides options: more"),
                                 (["--metrics", "nonsense"], "--metrics must be ADDRESS:PORT, not nonsense"),
                                 (["--pin-dir", "relative"], "--pin-dir must be an absolute path, not relative"),
-                                ([], "--config FILE is needed")):
+                                ([], "--config FILE or --controller URL is needed")):
             with self.subTest(words):
                 done = self.host.run(agent.argv(*words), check=False)
                 self.assertEqual((done.returncode, done.stdout), (2, ""))

@@ -41,7 +41,7 @@ class Status(HostCase):
                          {"name": "s", "state": "active", "reason": "", "number": 1, "mode": "exclusive", "in": False, "out": True,
                           "filter": "udp", "target": "ids", "address": COLLECTOR, "vni": 66, "port": 4789, "uplink": "uA",
                           "next_hop_mac": self.collector.mac("uC"), "lost": 0})
-        self.assertEqual(only["sources"], [{"device": "v1", "side": "host", "state": "attached",
+        self.assertEqual(only["sources"], [{"device": "v1", "side": "host", "state": "attached", "reason": "",
                                             "ifindex": self.host.ifindex("v1"), "own_frames": 0}])
         self.assertEqual({name: value for name, value in only["counters"]["out"].items() if value},
                          {"matched_packets": 5, "matched_bytes": 5 * 128, "mirrored_packets": 5,

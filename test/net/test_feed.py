@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent as one of a controller's, which the test plays: plans, what they cannot be, and what goes on without it."""
+
+import json
+import os
+import signal
+import stat
+import statistics
+import time
+
+from agent import Agent
+from case import main
+from controller import BEARER, HOST, TOKEN, PlayedController, session, session_id
+from host import COLLECTOR, SLOWNESS, HostCase, Stream
+from lab import CommandFailed, wait_until
+
+
+def state_of(report, number=1):
+    return next((s["state"] for s in report["sessions"] if s["id"] == session_id(number)), None)
+
+
+class FeedCase(HostCase):
+    def setUp(self):
+        super().setUp()
+        self.controller = PlayedController(self.host, COLLECTOR).start()
+
+    def joined(self, *sessions, active=True, name="agent", **plan):
+        """An agent that has joined and applied this plan."""
+        if sessions or plan:
+            self.controller.put(*sessions, **plan)
+        agent = Agent(self.host, None, name, ["--hook", self.HOOK], self.controller.url)
+        agent.start(join=TOKEN)
+        if sessions and active:
+            self.wait_state(agent, "active")
+        return agent
+
+    def kept(self, agent, name):
+        return os.path.join(agent.state_dir, name)
+
+    def state(self, agent, state, position=0):
+        return agent.wait_status(lambda status: status["sessions"][position]["state"] == state, 20, f"state {state}")
+
+    def controller_state(self, agent, state, timeout_s=20):
+        return agent.wait_status(lambda status: status["controller"]["state"] == state, timeout_s,
+                                 f"controller {state}")["controller"]
+
+
+class Feed(FeedCase):
+    def test_join_mirror_report(self):
+        agent = self.joined(session())
+        self.expect_mirrored()
+        report = self.controller.wait_report(
+            lambda report: report["sessions"] and report["sessions"][0].get("counters", {}).get("out"))
+        self.assertEqual((report["epoch"], report["revision"], report["hash"]),
+                         tuple(self.controller.plan[key] for key in ("epoch", "revision", "hash")))
+        self.assertEqual(report["error"], "")
+        self.assertEqual(report["sessions"][0]["id"], session_id(1))
+        self.assertEqual(report["sessions"][0]["state"], "active")
+        self.assertEqual(report["sessions"][0]["sources"],
+                         [{"interface": "eni-00000000000000001", "device": "v1", "state": "attached", "reason": ""}])
+        self.assertEqual(report["sessions"][0]["counters"]["out"]["mirrored_packets"], 5)
+        self.assertEqual(report["uplink"], {"device": "uA", "address": "172.31.0.1", "mtu": 1600})
+        self.assertEqual(report["agent"]["instance"], self.controller.connections[0].split(":")[0])
+        status = agent.status()
+        self.assertEqual({key: status["controller"][key] for key in ("url", "host", "state", "revision")},
+                         {"url": self.controller.url, "host": HOST, "state": "connected", "revision": 1})
+        self.assertEqual(status["sessions"][0]["label"], "session-1")
+        self.assertIn(f"controller {self.controller.url}: connected as {HOST}, revision 1", agent.status_text())
+        for name in ("identity.json", "plan.json"):
+            self.assertEqual(stat.S_IMODE(os.stat(self.kept(agent, name)).st_mode), 0o600)
+        # The counter grows by one with every question.
+        counts = [int(text.split(":")[1]) for text in self.controller.connections]
+        self.assertEqual(counts, list(range(1, len(counts) + 1)))
+
+    def test_start_again(self):
+        """Without a token, and with the one that it has joined by, which serves only once."""
+        agent = self.joined(session())
+        agent.stop()
+        for join in (None, TOKEN):
+            agent.start(join=join)
+            self.controller_state(agent, "connected")
+            self.state(agent, "active")
+            agent.stop()
+        self.assertEqual(self.controller.asked.count(("POST", "/agent/v1/join")), 1)
+        checked = agent.run("--check", "--controller", self.controller.url)
+        self.assertEqual(checked.stdout, f"{agent.state_dir}: joined {self.controller.url} as {HOST}\n")
+
+    def test_refused_starts(self):
+        agent = Agent(self.host, None, controller=self.controller.url)
+        with open(self.kept(agent, "agent.lock"), "w"):
+            pass
+        for join, expected in ((None, "has not joined a controller: give --join TOKEN"), ("nonsense", "is no join token"),
+                               (TOKEN[:-1] + "1", "of a controller that speaks HTTPS"),
+                               (TOKEN.replace("A1b2", "XXXX"), "refuses the join: the join token is not known")):
+            with self.subTest(expected):
+                with self.assertRaises(CommandFailed):
+                    agent.start(join=join)
+                self.assertIn(expected, agent.log())
+                self.assertEqual(agent.process.returncode, 2)
+        self.controller.stop()
+        with self.assertRaises(CommandFailed):
+            agent.start(join=TOKEN)
+        self.assertIn("cannot be reached", agent.log())
+        self.assertEqual(agent.process.returncode, 1)
+        self.assertFalse(os.path.exists(self.kept(agent, "identity.json")))
+
+    def test_each_session_by_itself(self):
+        """What cannot be used says why, and the others go on; so does a session whose device is missing."""
+        agent = self.joined(
+            session(1), session(2, packet_length=9999), session(3, "v1", "own"), session(4, "nowhere"),
+            session(5, "uA", filter="tmf-1"), session(6, "lo"), session(7, "v1", next_hop="nat-1"),
+            session(8, "v1", offline="as-you-like"),
+            rules={"tmf-1": [[{"id": "tmfr-1", "direction": "out", "number": n, "action": "accept"} for n in range(1, 66)]]})
+        self.expect_mirrored()
+        report = self.controller.wait_report(lambda report: state_of(report) == "active")
+        states = {s["id"]: (s["state"], s["reason"]) for s in report["sessions"]}
+        for number, state, reason in (
+                (1, "active", ""), (2, "error", "packet_length: must be 0..9216, not 9999"),
+                (3, "error", "sources[0]: device v1 has another side"), (4, "waiting", "waiting for nowhere"),
+                (5, "error", "filter: tmf-1 cannot be used: rules[64]: is one rule too many"),
+                (6, "error", "lo has no Ethernet headers"), (7, "error", "next_hop: unknown key"),
+                (8, "error", "offline: must be keep or stop-after DURATION")):
+            with self.subTest(number=number):
+                self.assertEqual(states[session_id(number)][0], state)
+                self.assertIn(reason, states[session_id(number)][1])
+        shown = {s["name"]: s["state"] for s in agent.status()["sessions"]}
+        self.assertEqual(shown, {name: state for name, (state, _) in states.items()})
+        self.assertIn('"session-2": error (packet_length', agent.status_text())
+
+    def test_own_target(self):
+        """A target behind its own source is that session's error, not the plan's."""
+        agent = self.joined(session(1), session(2, "uA"))
+        self.expect_mirrored()
+        self.state(agent, "error", 1)
+        self.assertIn("uA is what copies to a target leave by", agent.status()["sessions"][1]["reason"])
+
+    def test_chunks(self):
+        """Fetched once, by their hashes, in order; rules that nobody has end those sessions only."""
+        udp = [{"id": "tmfr-1", "direction": "out", "number": 1, "action": "accept", "protocol": "udp", "source": None}]
+        tcp = [{"id": "tmfr-2", "direction": "out", "number": 2, "action": "accept", "protocol": "tcp", "source": None}]
+        agent = self.joined(session(1, filter="tmf-1"), rules={"tmf-1": [tcp, udp]})
+        self.expect_mirrored()
+        fetched = [path for _, path in self.controller.asked if "/chunks/" in path]
+        self.assertEqual(len(fetched), 2)
+        self.assertEqual(len(os.listdir(self.kept(agent, "chunks"))), 2)
+        # One more filter of the same rules, and one rule set less.
+        self.controller.put(session(1, filter="tmf-1"), session(2, filter="tmf-2", mode="copy"),
+                            rules={"tmf-1": [udp], "tmf-2": [udp]})
+        self.controller.wait_applied()
+        self.assertEqual([path for _, path in self.controller.asked if "/chunks/" in path], fetched)
+        self.assertEqual(len(os.listdir(self.kept(agent, "chunks"))), 1)
+        # What comes instead of a chunk is not taken for it.
+        plan = self.controller.put(session(1), session(2, filter="tmf-2", mode="copy"), rules={"tmf-2": [tcp]})
+        self.controller.chunks[plan["filters"][0]["chunks"][0]] = json.dumps(udp)
+        report = self.controller.wait_applied()
+        self.assertEqual((state_of(report, 1), state_of(report, 2)), ("active", "error"))
+        self.assertIn("its rules could not be fetched", report["sessions"][1]["reason"])
+
+    def test_added_and_removed(self):
+        """Sessions that stay lose nothing, and keep their counters."""
+        agent = self.joined(session(1))
+        with self.capture() as capture:
+            stream = Stream(self.guest, packets_per_second=1000)
+            for number in range(2, 6):
+                capture.wait(len(capture.frames) + 20)
+                self.controller.put(session(1), session(number, mode="copy", encapsulation={"type": "vxlan", "vni": number}))
+                self.controller.wait_applied()
+                self.state(agent, "active", 1)
+            self.controller.put(session(1))
+            self.controller.wait_applied()
+            sent = stream.stop()
+            wait_until(lambda: len(capture.copies(66)) >= sent, 10, "copies of all")
+        self.assertEqual(len(capture.copies(66)), sent)
+        total = agent.status()["sessions"][0]["total"]
+        self.assertEqual((total["matched_packets"], total["mirrored_packets"]), (sent, sent))
+
+    def test_never_back(self):
+        agent = self.joined(session(1), revision=10)
+        self.controller.wait_applied()
+        self.controller.put(revision=9)
+        self.controller.wait_report(lambda report: "revision 9 is older than 10" in report["error"])
+        self.expect_mirrored()
+        self.assertEqual(agent.status()["controller"]["revision"], 10)
+        # A restored store says so by its epoch.
+        self.controller.epoch = "b" * 32
+        self.controller.put(session(1), session(2, mode="copy"), revision=3)
+        self.assertEqual(self.controller.wait_applied(30)["error"], "")
+
+    def test_what_is_no_plan(self):
+        agent = self.joined(session(1))
+        self.controller.wait_applied()
+        good = self.controller.put(session(1), session(2))
+        for wrong, expected in (({"hash": "0" * 64}, "does not have the hash"), ({"host": "host-1"}, "it is of host-1"),
+                                ({"version": 2}, "none that this agent knows"), ({"epoch": "../x"}, "epoch: is missing or")):
+            with self.subTest(expected):
+                with self.controller.changed:
+                    self.controller.plan = {**good, **wrong, "revision": good["revision"] + 1}
+                    self.controller.changed.notify_all()
+                agent.wait_status(lambda status: expected in status["controller"]["error"], 30, expected)
+        self.assertEqual(len(agent.status()["sessions"]), 1)
+        self.expect_mirrored()
+
+    def test_away(self):
+        """Mirroring goes on without the controller, over a restart of the agent too, and what changed meanwhile is taken."""
+        agent = self.joined(session(1))
+        self.controller.wait_applied()
+        self.controller.stop()
+        status = self.controller_state(agent, "away")
+        self.assertTrue(status["reason"])
+        self.expect_mirrored()
+        agent.kill9()
+        agent.start()
+        self.assertIn(agent.status()["controller"]["state"], ("connecting", "away"))
+        self.state(agent, "active")
+        self.expect_mirrored()
+        before = len(self.controller.reports)
+        self.controller.put(session(1), session(2, mode="copy"))
+        self.controller.start()
+        self.controller.wait_applied(30)
+        self.assertEqual(self.controller.reports[before]["sessions"][0]["counters"]["out"]["matched_packets"], 10)
+
+    def test_offline(self):
+        """A session stops when the controller has been away for as long as it says, and goes on when it is back."""
+        agent = self.joined(session(1, offline="stop-after 2s"), session(2, mode="copy", encapsulation={"vni": 67}))
+        self.controller.wait_applied()
+        self.controller.stop()
+        self.state(agent, "stopped")
+        with self.capture() as capture:
+            self.send(5)
+            capture.wait(5)
+        self.assertEqual({copy.vni for copy in capture.copies()}, {67})
+        # Neither a new agent nor a reboot begins anew: one that was long is known by the wall clock.
+        agent.stop()
+        agent.start()
+        self.assertEqual([s["state"] for s in agent.status()["sessions"]], ["stopped", "active"])
+        agent.stop()
+        with open(self.kept(agent, "contact.json"), "w") as out:
+            json.dump({"boot_id": "another", "wall": int(time.time()) - 100, "uptime": 1 << 40}, out)
+        agent.start()
+        self.assertEqual([s["state"] for s in agent.status()["sessions"]], ["stopped", "active"])
+        self.controller.start()
+        self.state(agent, "active")
+        with self.capture() as capture:
+            self.send(5)
+            capture.wait(10)
+        self.assertEqual(sorted(copy.vni for copy in capture.copies()), [66] * 5 + [67] * 5)
+
+    def test_suspended(self):
+        agent = self.joined(session(1))
+        self.controller.wait_applied()
+        self.controller.refuse(403, "vtap:suspended", "two agents use this host's credential")
+        status = self.controller_state(agent, "suspended")
+        self.assertEqual(status["reason"], "two agents use this host's credential")
+        self.expect_mirrored()
+        self.controller.refuse(401)
+        agent.process.send_signal(signal.SIGHUP)  # asks again now
+        self.controller_state(agent, "refused")
+        self.expect_mirrored()
+        self.controller.refuse()
+        agent.process.send_signal(signal.SIGHUP)
+        self.controller_state(agent, "connected")
+
+    def test_revoked(self):
+        agent = self.joined(session(1))
+        self.controller.wait_applied()
+        self.controller.refuse(401, "vtap:revoked", "the host was deleted")
+        self.assertEqual(agent.process.wait(20), 3)
+        self.assertIn("the controller has revoked this host", agent.log())
+        self.assertEqual(self.attached()["v1", "ingress"][1], [])
+        with self.capture() as capture:
+            self.send(5)
+            self.host.run(["ping", "-c1", "-W2", COLLECTOR])
+        self.assertEqual(capture.frames, [])
+        self.assertEqual(sorted(os.listdir(agent.state_dir)), ["agent.lock", "agent.sock", "chunks"])
+        self.assertNotIn("vtap-near", [link["ifname"] for link in self.host.ip_json("link show")])
+        with self.assertRaises(CommandFailed):
+            agent.start()
+        self.assertIn("has not joined a controller", agent.log())
+
+    def test_time_to_first_packet(self):
+        """From a new session in the plan to its first copy at the collector, with no session before and with a hundred."""
+        for others in (0, 100):
+            with self.subTest(others=others):
+                self.host.ip(*[f"link add o{number} type veth peer name p{number}" for number in range(others)])
+                idle = [session(1000 + number, f"o{number}", direction="both") for number in range(others)]
+                self.controller.epoch = f"{others:032x}"
+                agent = self.joined(*idle, active=False, name=f"agent{others}", uplink="uA")
+                self.controller.wait_applied(60)
+                print(f"# memory with {others} sessions: {agent.memory_bytes() / 1e6:.1f} MB")
+                self.assertLess(agent.memory_bytes(), 30e6)
+                stream = Stream(self.guest, packets_per_second=1000)
+                times = []
+                for number in range(10):
+                    with self.capture() as capture:
+                        start = time.time_ns()
+                        self.controller.put(session(1, encapsulation={"vni": number}), *idle)
+                        first = capture.wait(1, 20, "copies")[0]
+                    times.append((first.time_ns - start) / 1e6)
+                    self.controller.put(*idle, uplink="uA")
+                    self.controller.wait_applied()
+                stream.stop()
+                print(f"# first copy after {statistics.median(times):.1f} ms (median of {len(times)}), at most "
+                      f"{max(times):.1f} ms, with {others} other sessions")
+                self.assertLess(statistics.median(times), 100 * SLOWNESS)
+                self.assertLess(max(times), 300 * SLOWNESS)
+                agent.stop()
+                agent.detach()
+
+
+main()
