@@ -166,7 +166,7 @@ static char *page_path(const char *path, uint64_t limit, const char *cursor)
 	return r < 0 ? NULL : text;
 }
 
-/* Appends a page; *ret_cursor is what the next one is asked with, or NULL. */
+/* Appends a page, which may be empty and have a next one; *ret_cursor is what the next one is asked with, or NULL. */
 static int page_take(json_t *items, const json_t *page, uint64_t limit, char **ret_cursor)
 {
 	const json_t *list = json_is_array(page) ? page : json_object_get(page, "items");
@@ -181,7 +181,7 @@ static int page_take(json_t *items, const json_t *page, uint64_t limit, char **r
 		if (json_array_append(items, item) < 0)
 			return -ENOMEM;
 	}
-	if (!next || json_array_size(list) == 0)
+	if (!next)
 		return 0;
 	*ret_cursor = strdup(next);
 	return *ret_cursor ? 0 : -ENOMEM;

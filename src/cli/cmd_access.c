@@ -41,20 +41,30 @@ static int profile_keep(struct vtap_cli *cli, const char *token)
 	return VTAP_EXIT_DONE;
 }
 
-static int login_ask(struct vtap_cli *cli, const struct vtap_invocation *i, const char *user, json_t **ret_answer)
+/* Asks for a secret and puts it into the body. */
+static int secret_put(struct vtap_cli *cli, json_t *body, const char *member, const char *prompt, bool twice)
 {
-	char password[VTAP_SHOW_SECRET_STRLEN];
-	json_t *body;
-	int status;
+	char text[VTAP_SHOW_SECRET_STRLEN];
+	int r, status;
 
-	status = vtap_show_secret(cli, "Password", false, password, sizeof(password));
+	status = vtap_show_secret(cli, prompt, twice, text, sizeof(text));
 	if (status != VTAP_EXIT_DONE)
 		return status;
-	body = json_pack("{s:s,s:s}", "user", user, "password", password);
-	explicit_bzero(password, sizeof(password));
+	r = json_object_set_new(body, member, json_string(text));
+	explicit_bzero(text, sizeof(text));
+	return r < 0 ? vtap_cli_fail(cli, VTAP_EXIT_USAGE, "a password must be UTF-8 text") : VTAP_EXIT_DONE;
+}
+
+static int login_ask(struct vtap_cli *cli, const struct vtap_invocation *i, const char *user, json_t **ret_answer)
+{
+	json_t *body = json_pack("{s:s}", "user", user);
+	int status;
+
 	if (!body)
-		return vtap_cli_fail(cli, VTAP_EXIT_USAGE, "user and password must be UTF-8 text");
-	status = vtap_show_ask(cli, i, NULL, body, ret_answer);
+		return vtap_cli_fail(cli, VTAP_EXIT_USAGE, "--user: must be UTF-8 text");
+	status = secret_put(cli, body, "password", "Password", false);
+	if (status == VTAP_EXIT_DONE)
+		status = vtap_show_ask(cli, i, NULL, body, ret_answer);
 	json_decref(body);
 	return status;
 }
@@ -106,20 +116,35 @@ int vtap_cmd_logout(struct vtap_cli *cli, const struct vtap_invocation *i)
 	return VTAP_EXIT_DONE;
 }
 
-int vtap_cmd_user_password(struct vtap_cli *cli, const struct vtap_invocation *i)
+/* Whoever is logged in must say the old password, too. */
+static int is_own(struct vtap_cli *cli, const char *user, bool *ret_own)
 {
-	char password[VTAP_SHOW_SECRET_STRLEN];
-	json_t *body, *answer = NULL;
+	struct vtap_ask ask = {.method = "GET", .path = "/v1/whoami"};
+	const char *id, *name;
+	json_t *answer = NULL;
 	int status;
 
-	status = vtap_show_secret(cli, "New password", true, password, sizeof(password));
-	if (status != VTAP_EXIT_DONE)
-		return status;
-	body = json_pack("{s:s}", "password", password);
-	explicit_bzero(password, sizeof(password));
-	if (!body)
-		return vtap_cli_fail(cli, VTAP_EXIT_USAGE, "the password must be UTF-8 text");
-	status = vtap_show_ask(cli, i, i->arguments[0], body, &answer);
+	status = vtap_ask(cli, &ask, &answer);
+	id = json_string_value(json_object_get(answer, "user"));
+	name = json_string_value(json_object_get(answer, "name"));
+	*ret_own = (id && strcmp(id, user) == 0) || (name && strcmp(name, user) == 0);
+	json_decref(answer);
+	return status;
+}
+
+int vtap_cmd_user_password(struct vtap_cli *cli, const struct vtap_invocation *i)
+{
+	json_t *body = json_object(), *answer = NULL;
+	bool own = false;
+	int status;
+
+	status = is_own(cli, i->arguments[0], &own);
+	if (status == VTAP_EXIT_DONE && own)
+		status = secret_put(cli, body, "current", "Current password", false);
+	if (status == VTAP_EXIT_DONE)
+		status = secret_put(cli, body, "password", "New password", true);
+	if (status == VTAP_EXIT_DONE)
+		status = vtap_show_ask(cli, i, i->arguments[0], body, &answer);
 	if (status == VTAP_EXIT_DONE)
 		status = vtap_show_done(cli, i, i->arguments[0], answer);
 	json_decref(body);

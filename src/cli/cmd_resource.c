@@ -12,15 +12,16 @@
 static int show_answer(struct vtap_cli *cli, const struct vtap_invocation *i, const char *argument,
 		       const json_t *answer)
 {
-	const char *member = i->command->member;
+	const json_t *member = i->command->member ? json_object_get(answer, i->command->member) : NULL;
 
 	if (i->command->done)
 		return vtap_show_done(cli, i, argument, answer);
-	if (member && cli->output == VTAP_OUTPUT_TABLE && json_is_string(json_object_get(answer, member))) {
-		fprintf(cli->out, "%s\n", json_string_value(json_object_get(answer, member)));
-		return VTAP_EXIT_DONE;
-	}
-	return vtap_show_value(cli, answer);
+	if (!member)
+		return vtap_show_value(cli, answer);
+	/* Of a list, programs get the elements, as of every other list. */
+	if (json_is_array(member))
+		return vtap_show_list(cli, member, i->command->columns);
+	return vtap_show_value(cli, cli->output == VTAP_OUTPUT_TABLE ? member : answer);
 }
 
 /* Goes on after a refusal, so that one wrong name does not hide the others; the first status that is not 0 is the result. */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "basic/parse.h"
 #include "cli/ask.h"
 #include "cli/commands.h"
 #include "cli/show.h"
@@ -26,6 +27,80 @@ int vtap_cmd_rule_list(struct vtap_cli *cli, const struct vtap_invocation *i)
 	if (status == VTAP_EXIT_DONE)
 		status = vtap_show_list(cli, items, i->noun->columns);
 	json_decref(items);
+	return status;
+}
+
+/* "web/in/10" taken apart. */
+struct place {
+	char filter[160], direction[8];
+	uint32_t number;
+};
+
+static bool place_parse(const char *text, struct place *ret)
+{
+	const char *number = strrchr(text, '/'), *direction = number;
+
+	while (direction && direction > text && direction[-1] != '/')
+		direction--;
+	if (!number || direction <= text || direction - 1 - text >= (long)sizeof(ret->filter) ||
+	    number - direction >= (long)sizeof(ret->direction) ||
+	    vtap_parse_u32(number + 1, 1, UINT32_MAX, &ret->number) < 0)
+		return false;
+	snprintf(ret->filter, sizeof(ret->filter), "%.*s", (int)(direction - 1 - text), text);
+	snprintf(ret->direction, sizeof(ret->direction), "%.*s", (int)(number - direction), direction);
+	return true;
+}
+
+/* The id of the rule that stands there; owned by the caller. */
+static int rule_find(struct vtap_cli *cli, const struct place *place, char **ret_id)
+{
+	_cleanup_free_ char *path = vtap_request_path("/v1/filters/{}/rules", NULL, place->filter);
+	struct vtap_ask ask = {.method = "GET", .path = path};
+	json_t *rules = NULL;
+	const json_t *rule;
+	size_t i;
+	int status;
+
+	status = path ? vtap_ask_list(cli, &ask, 0, &rules) : vtap_show_memory(cli);
+	json_array_foreach(rules, i, rule)
+	{
+		const char *direction = json_string_value(json_object_get(rule, "direction"));
+		const char *id = json_string_value(json_object_get(rule, "id"));
+
+		if (id && direction && strcmp(direction, place->direction) == 0 &&
+		    json_integer_value(json_object_get(rule, "number")) == place->number)
+			*ret_id = strdup(id);
+	}
+	json_decref(rules);
+	if (status == VTAP_EXIT_DONE && !*ret_id)
+		return vtap_cli_fail(cli, VTAP_EXIT_REFUSED, "filter %s has no rule %s %u", place->filter,
+				     place->direction, place->number);
+	return status;
+}
+
+/* Rules are known by their ids; for people, by their place in a filter. */
+int vtap_cmd_rule_call(struct vtap_cli *cli, const struct vtap_invocation *i)
+{
+	int status = VTAP_EXIT_DONE;
+
+	for (size_t n = 0; n < i->argument_count; n++) {
+		struct vtap_invocation one = *i;
+		const char *argument = i->arguments[n];
+		_cleanup_free_ char *id = NULL;
+		struct place place;
+		int r = VTAP_EXIT_DONE;
+
+		if (place_parse(argument, &place))
+			r = rule_find(cli, &place, &id);
+		argument = id ? id : argument;
+		one.arguments = &argument;
+		one.argument_count = 1;
+		if (r == VTAP_EXIT_DONE)
+			r = vtap_cmd_call(cli, &one);
+		status = status == VTAP_EXIT_DONE ? r : status;
+		if (r == VTAP_EXIT_UNREACHABLE)
+			break;
+	}
 	return status;
 }
 

@@ -48,6 +48,7 @@ enum {
 	VTAP_COMMAND_RAW = 1 << 9, /* what follows are arguments, whatever they look like */
 	VTAP_COMMAND_ONCE = 1 << 10, /* the answer shows something that is never shown again */
 	VTAP_COMMAND_ANONYMOUS = 1 << 11, /* sends no credentials */
+	VTAP_COMMAND_LENIENT = 1 << 12, /* what the attributes require may be left out: the controller fills it in */
 };
 
 struct vtap_command {

@@ -206,6 +206,21 @@ static int setting_take(struct parser *p, const struct vtap_setting *s, const ch
 	return 0;
 }
 
+/* What nobody sets can still be looked for, such as a session's state. */
+static bool computed_find(const struct vtap_kind *kind, const char *name, struct vtap_setting *ret)
+{
+	struct vtap_setting s = {};
+
+	for (size_t n = 0; name[n] && n < sizeof(s.path) - 1; n++)
+		s.path[n] = name[n] == '-' ? '_' : name[n];
+	s.attribute = vtap_kind_attribute(kind, s.path);
+	if (!s.attribute || !(s.attribute->flags & VTAP_ATTRIBUTE_COMPUTED))
+		return false;
+	snprintf(s.option, sizeof(s.option), "%s", name);
+	*ret = s;
+	return true;
+}
+
 /* 0, -ENOENT without a word, or what taking it gave. */
 static int attribute_option(struct parser *p, const char *name, const char *attached)
 {
@@ -222,6 +237,8 @@ static int attribute_option(struct parser *p, const char *name, const char *atta
 	if (strncmp(name, "no-", 3) == 0 && !attached && vtap_setting_find(kind, name + 3, left_out, &s) >= 0 &&
 	    s.attribute->type == VTAP_TYPE_BOOL)
 		return setting_take(p, &s, name, "false");
+	if (takes(p, VTAP_COMMAND_SELECT) && computed_find(kind, name, &s))
+		return setting_take(p, &s, name, attached);
 	if (vtap_setting_find(kind, name, 0, &s) >= 0)
 		return fail_option(p, name,
 				   s.attribute->flags & VTAP_ATTRIBUTE_SECRET ? "cannot be given here"
@@ -381,7 +398,7 @@ static int required_check(struct parser *p)
 	if (takes(p, VTAP_COMMAND_UPDATE) && json_object_size(i->resource) == 0)
 		return vtap_error_set(p->reterr, -EINVAL, 0, NULL,
 				      "nothing to change was given; see vtap help %s update", i->noun->name);
-	if (takes(p, VTAP_COMMAND_CREATE))
+	if (takes(p, VTAP_COMMAND_CREATE) && !takes(p, VTAP_COMMAND_LENIENT))
 		return vtap_setting_each(vtap_invocation_kind(i), 0, required_visit, p);
 	return 0;
 }

@@ -213,7 +213,10 @@ int vtap_render_list(const struct vtap_view *v, const json_t *items, const char 
 
 	if (v->output != VTAP_OUTPUT_TABLE)
 		return render_document(v, items);
-	columns_parse(columns, &c);
+	if (columns)
+		columns_parse(columns, &c);
+	else
+		columns_collect(items, &c);
 	return render_table(v, items, &c, 0);
 }
 

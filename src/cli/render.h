@@ -19,7 +19,7 @@ struct vtap_view { /* everything is borrowed */
 
 /*
  * A list of resources in the columns "name vni=encapsulation.vni ...": the path of a member, behind its header if that shall
- * differ from the path's last word. JSON and YAML show the whole list as it is. -ENOMEM, -EIO.
+ * differ from the path's last word (NULL = every member that one of them has). JSON and YAML show the whole list as it is. -ENOMEM, -EIO.
  */
 int vtap_render_list(const struct vtap_view *v, const json_t *items, const char *columns);
 /*

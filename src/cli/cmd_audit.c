@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The audit log, one line for each entry. */
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/ask.h"
+#include "cli/commands.h"
+#include "cli/show.h"
+#include "model/value.h"
+
+#define SINCE_DEFAULT "24h"
+
+static const char *text_of(const json_t *entry, const char *key)
+{
+	const char *text = json_string_value(json_object_get(entry, key));
+
+	return text && *text ? text : NULL;
+}
+
+/* Who asked what, in a word each; entries without a user are an agent's or the controller's own. */
+static json_t *row_of(const json_t *entry)
+{
+	const char *who = text_of(entry, "user_name"), *what = text_of(entry, "action");
+	char request[256];
+
+	who = who ? who : text_of(entry, "user");
+	who = who ? who : text_of(entry, "host");
+	if (!what) {
+		snprintf(request, sizeof(request), "%s %s", text_of(entry, "method") ? text_of(entry, "method") : "",
+			 text_of(entry, "path") ? text_of(entry, "path") : "");
+		what = request;
+	} else if (text_of(entry, "resource")) {
+		snprintf(request, sizeof(request), "%s %s", what, text_of(entry, "resource"));
+		what = request;
+	}
+	return json_pack("{s:O?,s:s?,s:s,s:O?,s:O?}", "time", json_object_get(entry, "time"), "who", who, "what", what,
+			 "outcome", json_object_get(entry, "outcome"), "reason", json_object_get(entry, "reason"));
+}
+
+/* "2h" means two hours ago; everything else is left to the controller. */
+static void since_format(const char *since, char *buffer, size_t size_bytes)
+{
+	uint64_t seconds;
+
+	if (vtap_duration_parse(since, 1, VTAP_DURATION_MAX_S, &seconds) < 0)
+		snprintf(buffer, size_bytes, "%s", since);
+	else
+		vtap_time_format((int64_t)time(NULL) - (int64_t)seconds, buffer);
+}
+
+static int entries_show(struct vtap_cli *cli, const struct vtap_invocation *i, const json_t *entries)
+{
+	json_t *rows;
+	const json_t *entry;
+	size_t n;
+	int status;
+
+	if (cli->output != VTAP_OUTPUT_TABLE || cli->quiet)
+		return vtap_show_list(cli, entries, NULL);
+	rows = json_array();
+	json_array_foreach(entries, n, entry) json_array_append_new(rows, row_of(entry));
+	status = vtap_show_list(cli, rows, i->noun->columns);
+	json_decref(rows);
+	return status;
+}
+
+int vtap_cmd_audit_list(struct vtap_cli *cli, const struct vtap_invocation *i)
+{
+	VTAP_CLEANUP(vtap_request_done) struct vtap_request request = {};
+	const char *since = vtap_invocation_text(i, "since");
+	_cleanup_free_ char *path = NULL, *encoded = NULL;
+	struct vtap_ask ask = {.method = "GET"};
+	json_t *entries = NULL;
+	char text[64];
+	int status;
+
+	since_format(since ? since : SINCE_DEFAULT, text, sizeof(text));
+	encoded = vtap_request_path("{}", NULL, text);
+	if (!encoded || vtap_request_make(i, NULL, NULL, &request) < 0 ||
+	    asprintf(&path, "%s%csince=%s", request.path, strchr(request.path, '?') ? '&' : '?', encoded) < 0)
+		return vtap_show_memory(cli);
+	ask.path = path;
+	status = vtap_ask_list(cli, &ask, vtap_invocation_number(i, "limit", 0), &entries);
+	if (status == VTAP_EXIT_DONE)
+		status = entries_show(cli, i, entries);
+	json_decref(entries);
+	return status;
+}
