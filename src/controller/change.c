@@ -324,6 +324,26 @@ static int stamp(struct vtap_change *c, const struct vtap_kind *kind, json_t *re
 	return r;
 }
 
+/* A new resource with its members in the order of the tables: what the server computes does not stand at the end. */
+static int put_in_order(const struct vtap_kind *kind, json_t *resource)
+{
+	const struct vtap_attribute *a = NULL;
+	json_t *ordered = json_object();
+	int r = 0;
+
+	while (ordered && (a = vtap_kind_next_attribute(kind, a))) {
+		json_t *value = json_object_get(resource, a->name);
+
+		if (value)
+			r |= json_object_set(ordered, a->name, value);
+	}
+	r |= json_object_update_missing(ordered, resource);
+	r |= json_object_clear(resource);
+	r |= json_object_update(resource, ordered);
+	json_decref(ordered);
+	return r < 0 ? -ENOMEM : 0;
+}
+
 /* The resource with the place that it has among its kind, which is not for users to see. */
 static int value_put(struct vtap_change *c, const struct vtap_object *object)
 {
@@ -355,6 +375,8 @@ static int put(struct vtap_change *c, const struct vtap_kind *kind, json_t *reso
 	int r;
 
 	r = stamp(c, kind, resource, current);
+	if (r >= 0 && !current)
+		r = put_in_order(kind, resource);
 	if (r >= 0)
 		r = name_keys(c, kind, before, resource);
 	if (r >= 0)
