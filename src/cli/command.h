@@ -60,8 +60,8 @@ struct vtap_command {
 	const char *method;
 	const char *path; /* "*" stands for the noun's plural, "{}" for the argument */
 	const char *done; /* "deleted": says that about the argument; NULL = shows the answer */
-	const char
-	    *member; /* of the answer, to be shown alone as text where no other form is asked for; NULL = all of it */
+	const char *member; /* of the answer, to be shown alone to people; NULL = all of it */
+	const char *columns; /* of the member, when it is a list; NULL = what its elements have */
 	vtap_command_run run; /* NULL = vtap_cmd_call() */
 	const char *help;
 };
