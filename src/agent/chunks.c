@@ -79,8 +79,8 @@ static struct chunk *chunk_find(struct vtap_chunks *c, const char *hash)
 /* Takes the text over. */
 static int chunk_add(struct vtap_chunks *c, const char *hash, char *text, size_t size_bytes)
 {
-	struct chunk *grown = reallocarray(c->chunks, c->count + 1, sizeof(*grown));
 	size_t at = place_of(c, hash);
+	struct chunk *grown = reallocarray(c->chunks, c->count + 1, sizeof(*grown));
 
 	if (!grown) {
 		free(text);

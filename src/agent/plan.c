@@ -327,6 +327,20 @@ static int sessions_index(struct vtap_host_plan *p)
 	return 0;
 }
 
+/* Sessions are required even if there are none, so that half a document does not end all mirroring. */
+static int lists_check(const json_t *document, struct vtap_error *reterr)
+{
+	static const char *const lists[] = {"never_mirror", "targets", "filters", "sessions"};
+
+	for (size_t i = 0; i < VTAP_ARRAY_SIZE(lists); i++) {
+		const json_t *list = json_object_get(document, lists[i]);
+
+		if (!json_is_array(list) && (list || !strcmp(lists[i], "sessions")))
+			return vtap_error_set(reterr, -EINVAL, 0, lists[i], "must be a list");
+	}
+	return 0;
+}
+
 int vtap_plan_read(const json_t *document, vtap_plan_chunk chunk, void *userdata, struct vtap_host_plan **ret_plan,
 		   struct vtap_error *reterr)
 {
@@ -337,6 +351,8 @@ int vtap_plan_read(const json_t *document, vtap_plan_chunk chunk, void *userdata
 	if (!p)
 		return -ENOMEM;
 	r = vtap_plan_head_read(document, &p->head, reterr);
+	if (r >= 0)
+		r = lists_check(document, reterr);
 	if (r < 0)
 		return r;
 	r = values_make(&m);

@@ -58,16 +58,49 @@ static const struct {
      "",
      {"sessions[0] must be a mapping (key: value), not 7", "sessions[1] wat: unknown key"}},
     /* Against those that were taken before, not against those that were refused. */
-    {"{" TARGETS ", \"sessions\": [" SESSION("a", "\"sources\": [{\"device\": \"v1\", \"side\": \"own\"}], "
-						  "\"packet_length\": -1") ", " SESSION(
-	 "b",
-	 "\"sources\": [{\"device\": \"v1\"}]") ", " SESSION("c",
-							     "\"sources\": [{\"device\": \"v2\"}, {\"device\": \"v1\", "
-							     "\"side\": \"own\"}]") ", " SESSION("d",
-												 "\"sources\": "
-												 "[{\"device\": "
-												 "\"v2\", \"side\": "
-												 "\"own\"}]") "]}",
+    {"{" TARGETS ", \"sessions\": [" SESSION(
+	 "a",
+	 "\"sources\": [{\"device\": \"v1\", \"side\": \"own\"}], "
+	 "\"packet_length\": -1") ", " SESSION("b",
+					       "\"sources\": [{\"device\": \"v1\"}]") ", " SESSION("c",
+												   "\"sources\": "
+												   "[{\"device\": "
+												   "\"v2\"}, "
+												   "{\"device\": "
+												   "\"v1\", "
+												   "\"side\": "
+												   "\"own\"}]") ","
+														" " SESSION(
+														    "d",
+														    "\""
+														    "so"
+														    "ur"
+														    "ce"
+														    "s"
+														    "\""
+														    ": "
+														    "[{"
+														    "\""
+														    "de"
+														    "vi"
+														    "ce"
+														    "\""
+														    ": "
+														    "\""
+														    "v2"
+														    "\""
+														    ", "
+														    "\""
+														    "si"
+														    "de"
+														    "\""
+														    ": "
+														    "\""
+														    "ow"
+														    "n"
+														    "\""
+														    "}"
+														    "]") "]}",
      "b d ",
      {"sessions[0] packet_length: must be 0..9216",
       "sessions[2] sources[1]: device v1 has another side in another session"}},
