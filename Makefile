@@ -8,7 +8,7 @@ FUZZ_SECONDS := 60
 SECTION :=
 DESTDIR :=
 WERROR := $(if $(filter true,$(CI)),-Dwerror=true)
-PROGRAMS := src/agent/vtap-agent
+PROGRAMS := src/agent/vtap-agent src/cli/vtap src/controller/vtapd
 
 # Debian's own tools come first: what stands in front of them may be a python3 of another version.
 export PATH := /usr/sbin:/usr/bin:/sbin:/bin:$(PATH)
