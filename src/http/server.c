@@ -14,6 +14,7 @@
 #define BACKLOG_MIN 64
 #define ROUNDS_MAX 64 /* of one run, so that a client that is fast enough cannot keep our owner from its other work */
 #define EVENTS_MAX 64
+#define LAST_TIMEOUT_S 1U /* of a connection that has been cut */
 /* A client whose machine is gone sends no FIN: it is noticed after KEEPALIVE_IDLE_S + KEEPALIVE_COUNT * KEEPALIVE_INTERVAL_S. */
 #define KEEPALIVE_IDLE_S 30
 #define KEEPALIVE_INTERVAL_S 10
@@ -123,7 +124,9 @@ static void connection_end(struct vtap_http_server *s, struct vtap_http_connecti
 	s->place_freed = true;
 	if (!c)
 		return;
-	vtap_http_watch_end(c);
+	/* On some of its ways out of a request libmicrohttpd does not tell that it has ended. */
+	if (c->exchange)
+		vtap_http_exchange_end(c->exchange);
 	if (c->previous)
 		c->previous->next = c->next;
 	else
@@ -149,18 +152,26 @@ static void on_connection(void *userdata, struct MHD_Connection *mhd, void **soc
 		connection_begin(userdata, mhd, info->connect_fd, socket_context);
 }
 
-/* The request line has come. What is returned is the request's context from here on. */
+/*
+ * The request line has come. What is returned is the request's context from here on. target.c reads the query; libmicrohttpd would
+ * do so as well, from here on, and keep a connection without end when its memory does not hold the parameters.
+ */
 static void *on_target(void *userdata, const char *target, struct MHD_Connection *mhd)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 	struct vtap_http_connection *c = info ? info->socket_context : NULL;
+	struct vtap_http_exchange *e = c ? vtap_http_exchange_new(c, target ? target : "") : NULL;
+	char *query = target ? strchr(target, '?') : NULL;
 
+	/* The text is a part of its buffer, which it goes on working in. */
+	if (query)
+		query[1] = 0;
 	if (!c)
 		return NULL;
 	/* The first request has what the connection has; a later one ends the time of being idle. */
 	if (c->used)
 		vtap_http_deadline_set(c, vtap_http_now_ms() + c->server->timeout_ms);
-	return vtap_http_exchange_new(c, target ? target : "");
+	return e;
 }
 
 /* The target is decoded by target.c, which knows what a slash was. */
@@ -404,23 +415,28 @@ int vtap_http_server_fd(const struct vtap_http_server *s)
 	return s->epoll_fd;
 }
 
-/* It has read or written a part, and could go on at once: its descriptor does not tell of that. */
-static bool is_busy(const struct vtap_http_server *s)
+static uint64_t mhd_timeout_ms(const struct vtap_http_server *s)
 {
 	MHD_UNSIGNED_LONG_LONG mhd_ms;
 
-	return MHD_get_timeout(s->daemon, &mhd_ms) == MHD_YES && mhd_ms == 0;
+	return MHD_get_timeout(s->daemon, &mhd_ms) == MHD_YES ? mhd_ms : UINT64_MAX;
+}
+
+/* It has read or written a part, and could go on at once: its descriptor does not tell of that. */
+static bool is_busy(const struct vtap_http_server *s)
+{
+	return mhd_timeout_ms(s) == 0;
 }
 
 int vtap_http_server_timeout_ms(const struct vtap_http_server *s)
 {
-	uint64_t now = vtap_http_now_ms();
+	uint64_t now = vtap_http_now_ms(), timeout_ms = mhd_timeout_ms(s);
 
-	if (s->resumed || is_busy(s) || s->earliest_ms <= now)
+	if (s->resumed || s->earliest_ms <= now)
 		return 0;
-	if (s->earliest_ms == VTAP_HTTP_NO_DEADLINE)
-		return -1;
-	return (int)VTAP_MIN(s->earliest_ms - now, (uint64_t)INT32_MAX);
+	if (s->earliest_ms != VTAP_HTTP_NO_DEADLINE)
+		timeout_ms = VTAP_MIN(timeout_ms, s->earliest_ms - now);
+	return timeout_ms == UINT64_MAX ? -1 : (int)VTAP_MIN(timeout_ms, (uint64_t)INT32_MAX);
 }
 
 static void cut_late_connections(struct vtap_http_server *s)
@@ -431,8 +447,12 @@ static void cut_late_connections(struct vtap_http_server *s)
 		return;
 	for (struct vtap_http_connection *c = s->connections; c; c = c->next) {
 		if (c->deadline_ms <= now) {
-			/* libmicrohttpd sees the end of the stream and closes; a cut connection is not cut twice. */
+			/*
+			 * libmicrohttpd sees the end of the stream and closes; or, where it does not look at the
+			 * socket, it has a time to do so. A cut connection is not cut twice.
+			 */
 			(void)shutdown(c->fd, SHUT_RDWR);
+			(void)MHD_set_connection_option(c->mhd, MHD_CONNECTION_OPTION_TIMEOUT, LAST_TIMEOUT_S);
 			c->deadline_ms = VTAP_HTTP_NO_DEADLINE;
 		}
 		earliest_ms = VTAP_MIN(earliest_ms, c->deadline_ms);

@@ -3,6 +3,7 @@
 /* What a server can be told: limits of its own, headers, problems; and what a handler sees and says. */
 
 #include "harness.h"
+#include "http/private.h"
 
 #define ADDRESS_MAX 3
 
@@ -299,6 +300,13 @@ static bool is_waiting(void *userdata)
 	return waiting;
 }
 
+static bool is_alone(void *userdata)
+{
+	const struct vtap_http_server *s = userdata;
+
+	return s->connections && !s->connections->next;
+}
+
 /* Two requests at a time: what one holds, the other cannot have. */
 static void test_limit_of_all_bodies(void **state)
 {
@@ -384,6 +392,60 @@ static void test_idle_connections(void **state)
 	assert_in_range(now_ms() - begin_ms, 650, 1600);
 }
 
+static void test_limit_of_the_query(void **state)
+{
+	VTAP_CLEANUP(vtap_http_server_freep)
+	struct vtap_http_server *s = server_new((struct vtap_http_server_options){});
+	static const size_t counts[] = {VTAP_HTTP_QUERY_MAX, VTAP_HTTP_QUERY_MAX + 1, 2000};
+	char request[8192], reply[REPLY_BYTES];
+
+	for (size_t i = 0; i < VTAP_ARRAY_SIZE(counts); i++) {
+		int n = snprintf(request, sizeof(request), "GET /echo/x?");
+
+		for (size_t k = 0; k < counts[i]; k++)
+			n += snprintf(request + n, sizeof(request) - (size_t)n, "a&");
+		(void)snprintf(request + n, sizeof(request) - (size_t)n,
+			       " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+		exchange(s, request, reply);
+		assert_true(has_status(reply, i == 0 ? 200 : 400));
+		assert_non_null(strstr(reply, i == 0 ? "GET /echo/x" : "more than 64 parameters"));
+	}
+}
+
+/* What libmicrohttpd makes nothing of, neither an answer nor an end, ends by its time, also where nobody looks at the socket. */
+static void test_stuck_connections_end(void **state)
+{
+	VTAP_CLEANUP(vtap_http_server_freep)
+	struct vtap_http_server *s =
+	    server_new((struct vtap_http_server_options){.timeout_ms = 200, .idle_ms = 10 * WAIT_MS});
+	static const char usual[] = "GET /each HTTP/1.1\r\nHost: a\r\n\r\n";
+	static const char first[] = "POST /wait HTTP/1.1\r\nHost: a\r\n\r\n";
+	static const char last[] = " HTTP/1.1\r\nHost: a\r\n\r\n";
+	_cleanup_close_ int oldest = client_connect(s), fresh = -1, resumed = -1;
+	char stuck[2048] = "GET /each\0?", reply[REPLY_BYTES];
+	struct vtap_http_response p = text_response(200, "answered");
+
+	for (size_t i = sizeof("GET /each\0?") - 1; i < sizeof(stuck); i++)
+		stuck[i] = i % 2 ? 'a' : '&';
+	memcpy(stuck + sizeof(stuck) - strlen(last), last, strlen(last));
+	/* The oldest connection libmicrohttpd looks at in every run. */
+	client_send(s, oldest, usual, strlen(usual));
+	client_receive_until(s, oldest, "\r\n\r\n0", reply);
+	fresh = client_connect(s);
+	client_send(s, fresh, stuck, sizeof(stuck));
+	assert_int_equal(client_receive(s, fresh, reply), 0);
+	waiting = NULL;
+	resumed = client_connect(s);
+	client_send(s, resumed, first, strlen(first));
+	client_send(s, resumed, stuck, sizeof(stuck));
+	serve_until(s, is_waiting, NULL);
+	vtap_http_answer(waiting, &p);
+	client_receive_until(s, resumed, "answered", reply);
+	/* Its client sees the end at once, but its place is free only when the server's side has gone as well. */
+	assert_int_equal(client_receive(s, resumed, reply), 0);
+	serve_until(s, is_alone, s);
+}
+
 static void test_bad_options(void **state)
 {
 	static const char *const no_colon[] = {"X-Frame-Options", NULL};
@@ -411,12 +473,13 @@ static void test_bad_options(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_what_a_handler_sees), cmocka_unit_test(test_bad_targets),
-	    cmocka_unit_test(test_what_a_handler_says), cmocka_unit_test(test_problems),
-	    cmocka_unit_test(test_limit_of_a_route),    cmocka_unit_test(test_refused_bodies_keep_the_connection),
-	    cmocka_unit_test(test_limit_of_discarding), cmocka_unit_test(test_framing),
-	    cmocka_unit_test(test_limit_of_all_bodies), cmocka_unit_test(test_limit_of_an_address),
-	    cmocka_unit_test(test_idle_connections),    cmocka_unit_test(test_bad_options),
+	    cmocka_unit_test(test_what_a_handler_sees),   cmocka_unit_test(test_bad_targets),
+	    cmocka_unit_test(test_what_a_handler_says),   cmocka_unit_test(test_problems),
+	    cmocka_unit_test(test_limit_of_a_route),      cmocka_unit_test(test_refused_bodies_keep_the_connection),
+	    cmocka_unit_test(test_limit_of_discarding),   cmocka_unit_test(test_framing),
+	    cmocka_unit_test(test_limit_of_all_bodies),   cmocka_unit_test(test_limit_of_an_address),
+	    cmocka_unit_test(test_idle_connections),      cmocka_unit_test(test_limit_of_the_query),
+	    cmocka_unit_test(test_stuck_connections_end), cmocka_unit_test(test_bad_options),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
