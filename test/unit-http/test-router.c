@@ -204,6 +204,17 @@ static const struct vtap_http_route routes[] = {
     {.method = "PUT", .path = "/files/deep/{path...}"},
 };
 
+static void check_route(const struct vtap_http_route *route, const char *path, const char *const *parameters,
+			const char *const wanted[VTAP_HTTP_PARAMETERS_MAX])
+{
+	assert_string_equal(route->path, path);
+	for (size_t i = 0; i < VTAP_HTTP_PARAMETERS_MAX; i++) {
+		assert_int_equal(!parameters[i], !wanted[i]);
+		if (wanted[i])
+			assert_string_equal(parameters[i], wanted[i]);
+	}
+}
+
 static void test_choice(void **state)
 {
 	static const struct {
@@ -253,18 +264,11 @@ static void test_choice(void **state)
 					      allow);
 		if (status != cases[i].status)
 			fail_msg("%s %s: %u", cases[i].method, cases[i].target, status);
-		if (status != 0) {
+		if (status != 0)
 			assert_string_equal(allow, cases[i].allow);
-		} else {
-			const char *const wanted[] = {cases[i].first, cases[i].second, NULL, NULL};
-
-			assert_string_equal(route->path, cases[i].path);
-			for (size_t k = 0; k < VTAP_HTTP_PARAMETERS_MAX; k++) {
-				assert_int_equal(!parameters[k], !wanted[k]);
-				if (wanted[k])
-					assert_string_equal(parameters[k], wanted[k]);
-			}
-		}
+		else
+			check_route(route, cases[i].path, parameters,
+				    (const char *const[]){cases[i].first, cases[i].second, NULL, NULL});
 		vtap_http_target_done(&t);
 	}
 }
