@@ -190,7 +190,7 @@ static int parse_body(struct vtap_call *call)
 		return 0;
 	if (!is_json_type(vtap_http_header(request, "Content-Type")))
 		return vtap_call_fail(call, -EPROTOTYPE, NULL, "the header Content-Type must be application/json");
-	call->body = json_loadb(request->body, request->body_bytes, JSON_REJECT_DUPLICATES, &e);
+	call->body = json_loadb(request->body, request->body_bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
 	if (!call->body)
 		return vtap_call_fail(call, -EINVAL, NULL, "the body is no JSON: line %d, column %d: %s", e.line,
 				      e.column, vtap_error_quote(e.text, quoted));

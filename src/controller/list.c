@@ -236,7 +236,7 @@ static int compare_down(const void *a, const void *b)
 	return compare(b, a);
 }
 
-/* Hexadecimal of "SORT\nSEQUENCE\nNUMBER\nTEXT", so that it passes through any shell and URL. */
+/* Hexadecimal of order, sequence, number and text, each on its line, so that it passes through any shell and URL. */
 static json_t *cursor_make(const struct list *l, const struct entry *e)
 {
 	char text[CURSOR_MAX_BYTES], hex[2 * CURSOR_MAX_BYTES + 1];
