@@ -51,7 +51,7 @@ struct vtap_http_server {
 	struct vtap_http_identity *identity; /* owned; NULL = plain */
 	char *client_authority; /* owned; libmicrohttpd keeps the pointer */
 	int epoll_fd; /* owned: libmicrohttpd's, the one below and the watched connections */
-	int wake_fd; /* owned: readable when `resumed` was set from outside of a run */
+	int wake_fd; /* owned: readable while `woken` */
 	uint16_t port;
 	unsigned timeout_ms, idle_ms;
 	bool problems;
@@ -61,6 +61,7 @@ struct vtap_http_server {
 	uint64_t earliest_ms; /* no deadline is before */
 	bool running, place_freed;
 	bool resumed; /* libmicrohttpd has something to go on with, of which its own descriptor does not tell */
+	bool woken; /* there is something to do that nothing else tells of */
 };
 
 enum vtap_http_state {

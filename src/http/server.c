@@ -53,11 +53,23 @@ void vtap_http_watch_end(struct vtap_http_connection *c)
 	c->watched = false;
 }
 
+static void wake_set(struct vtap_http_server *s, bool woken)
+{
+	eventfd_t count;
+
+	if (woken && !s->woken)
+		(void)eventfd_write(s->wake_fd, 1);
+	else if (!woken && s->woken)
+		(void)eventfd_read(s->wake_fd, &count);
+	s->woken = woken;
+}
+
 void vtap_http_wake(struct vtap_http_server *s)
 {
-	if (!s->running && !s->resumed)
-		(void)eventfd_write(s->wake_fd, 1);
 	s->resumed = true;
+	/* A run sees for itself. */
+	if (!s->running)
+		wake_set(s, true);
 }
 
 static void peer_read(struct vtap_http_connection *c, const struct sockaddr *address)
@@ -495,18 +507,15 @@ static int run_rounds(struct vtap_http_server *s)
 
 int vtap_http_server_run(struct vtap_http_server *s)
 {
-	eventfd_t count;
 	int r;
 
 	s->running = true;
-	(void)eventfd_read(s->wake_fd, &count);
+	wake_set(s, false);
 	cut_late_connections(s);
 	r = notice_gone_clients(s);
 	if (r == 0)
 		r = run_rounds(s);
 	s->running = false;
-	/* There is more to do, and our descriptor has to tell of it. */
-	if (s->place_freed || s->resumed || is_busy(s))
-		(void)eventfd_write(s->wake_fd, 1);
+	wake_set(s, s->place_freed || s->resumed || is_busy(s));
 	return r;
 }

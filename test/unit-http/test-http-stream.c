@@ -128,21 +128,26 @@ static void test_events(void **state)
 	assert_string_equal(body_of(reply), "5\r\nshort\r\n0\r\n\r\n");
 }
 
-/* The status is with the client before there is anything to say. */
+/* The status is with the client before there is anything to say, and does not wait in the kernel for more: that takes 200 ms. */
 static void test_headers_come_at_once(void **state)
 {
 	VTAP_CLEANUP(vtap_http_server_freep)
 	struct vtap_http_server *s = server_new((struct vtap_http_server_options){});
-	_cleanup_close_ int fd = client_ask(s, "GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
-	uint64_t begin_ms = now_ms();
+	uint64_t least_ms = UINT64_MAX;
 	char reply[REPLY_BYTES];
 
-	stream_begin(s);
-	client_receive_until(s, fd, "\r\n\r\n", reply);
-	assert_true(has_status(reply, 200));
-	assert_in_range(now_ms() - begin_ms, 0, 150);
-	vtap_http_stream_end(VTAP_STEAL(stream));
-	client_receive_until(s, fd, "0\r\n\r\n", reply);
+	for (int i = 0; i < 3; i++) {
+		_cleanup_close_ int fd = client_ask(s, "GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
+		uint64_t begin_ms = now_ms();
+
+		stream_begin(s);
+		client_receive_until(s, fd, "\r\n\r\n", reply);
+		least_ms = VTAP_MIN(least_ms, now_ms() - begin_ms);
+		assert_true(has_status(reply, 200));
+		vtap_http_stream_end(VTAP_STEAL(stream));
+		client_receive_until(s, fd, "0\r\n\r\n", reply);
+	}
+	assert_in_range(least_ms, 0, 150);
 }
 
 static void test_without_chunks(void **state)
