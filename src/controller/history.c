@@ -116,9 +116,10 @@ int vtap_history_add(struct vtap_history *h, int64_t from_ms, int64_t to_ms, con
 	return 0;
 }
 
-json_t *vtap_history_json(const struct vtap_history *h, int64_t now_ms)
+json_t *vtap_history_json(const struct vtap_history *h, int64_t now_ms, unsigned steps_max)
 {
-	int64_t end = now_ms / STEP_MS, first = VTAP_MAX(end - VTAP_HISTORY_STEPS, h->first);
+	int64_t steps = VTAP_MIN(steps_max, (unsigned)VTAP_HISTORY_STEPS);
+	int64_t end = now_ms / STEP_MS, first = VTAP_MAX(end - steps, h->first);
 	json_auto_t *o =
 	    json_pack("{s:i, s:I}", "step", VTAP_HISTORY_STEP_S, "end", (json_int_t)(end * VTAP_HISTORY_STEP_S));
 

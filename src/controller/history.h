@@ -35,6 +35,6 @@ const char *vtap_history_value_name(enum vtap_history_value value);
 int vtap_history_add(struct vtap_history *h, int64_t from_ms, int64_t to_ms, const double values[VTAP_HISTORY_MAX]);
 /*
  * The steps up to the one that ended last: {"step": 10, "end": seconds, "matched_packets": [...], ...}, oldest first, without the
- * leading zeros of a history that has just begun. NULL: no memory. The caller's.
+ * leading zeros of a history that has just begun; at most so many. NULL: no memory. The caller's.
  */
-json_t *vtap_history_json(const struct vtap_history *h, int64_t now_ms);
+json_t *vtap_history_json(const struct vtap_history *h, int64_t now_ms, unsigned steps_max);

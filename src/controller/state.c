@@ -33,43 +33,49 @@ static const char *label_of(const json_t *value, const char *id)
 	return name ? name : id;
 }
 
+const char *vtap_state_cover_sentence(const struct vtap_cover *cover, char buffer[VTAP_STATE_SENTENCE_STRLEN])
+{
+	/* Around the other one's id, if it has a part in it. */
+	static const struct {
+		const char *before, *behind;
+	} sentences[VTAP_COVER_MAX] = {
+	    [VTAP_COVER_UNPLUGGED] = {"is not plugged: it needs a host and a device", ""},
+	    [VTAP_COVER_TIE] = {"is mirrored by the older session ",
+				", which has the same number: give this one another"},
+	    [VTAP_COVER_RECEIVES] = {"is not mirrored, as it receives the copies of session ", ""},
+	    [VTAP_COVER_DEVICE_TAKEN] = {"is not mirrored, as its device is that of the older ", ""},
+	    [VTAP_COVER_NOT_GRANTED] = {"belongs to another project, which does not grant this one", ""},
+	};
+
+	if (!sentences[cover->state].before)
+		return NULL;
+	snprintf(buffer, VTAP_STATE_SENTENCE_STRLEN, "%s %s%s%s", label_of(cover->source_value, cover->source),
+		 sentences[cover->state].before, cover->other ? cover->other : "", sentences[cover->state].behind);
+	return buffer;
+}
+
 void vtap_state_add_source(struct vtap_state *s, const struct vtap_cover *cover)
 {
-	const char *label = label_of(cover->source_value, cover->source), *other = cover->other ? cover->other : "";
+	char buffer[VTAP_STATE_SENTENCE_STRLEN];
+	bool unplugged = cover->state == VTAP_COVER_UNPLUGGED;
+	const char *sentence;
 
 	if (s->block != VTAP_BLOCK_NONE)
 		return;
 	s->sources++;
 	s->mirrored += cover->mirrored;
-	s->lost += !cover->mirrored && cover->state != VTAP_COVER_UNPLUGGED;
-	switch (cover->state) {
-	case VTAP_COVER_UNPLUGGED:
-		s->unplugged++;
-		s->unplugged_given += cover->given;
-		if (cover->given)
-			add_reason(s, cover->source, NULL, "%s is not plugged: it needs a host and a device", label);
-		break;
-	case VTAP_COVER_TIE:
-		add_reason(s, cover->source, cover->host,
-			   "%s is mirrored by the older session %s, which has the same number: give this one another",
-			   label, other);
-		break;
-	case VTAP_COVER_RECEIVES:
-		add_reason(s, cover->source, cover->host, "%s receives the copies of session %s, so it is not mirrored",
-			   label, other);
-		break;
-	case VTAP_COVER_DEVICE_TAKEN:
-		add_reason(s, cover->source, cover->host, "device %s is that of the older %s, so %s is not mirrored",
-			   cover->device, other, label);
-		break;
-	case VTAP_COVER_NOT_GRANTED:
-		add_reason(s, cover->source, cover->host,
-			   "%s belongs to another project, which does not grant this one", label);
-		break;
-	case VTAP_COVER_OK:
-	case VTAP_COVER_MAX:
-		break;
-	}
+	s->lost += !cover->mirrored && !unplugged;
+	s->unplugged += unplugged;
+	s->unplugged_given += unplugged && cover->given;
+	sentence = vtap_state_cover_sentence(cover, buffer);
+	if (sentence && (!unplugged || cover->given))
+		add_reason(s, cover->source, cover->host, "%s", sentence);
+}
+
+void vtap_state_add_note(struct vtap_state *s, const char *source, const char *host, const char *sentence)
+{
+	if (s->block == VTAP_BLOCK_NONE)
+		add_reason(s, source, host, "%s", sentence);
 }
 
 /* Of a host that has applied what it should. True if every source is attached. */
@@ -144,22 +150,33 @@ void vtap_state_add_host(struct vtap_state *s, const struct vtap_state_host *h)
 	}
 }
 
+const char *vtap_state_block_sentence(enum vtap_session_block block, const char *target_label,
+				      char buffer[VTAP_STATE_SENTENCE_STRLEN])
+{
+	static const char *const sentences[] = {
+	    [VTAP_BLOCK_DISABLED] = "the session is disabled",
+	    [VTAP_BLOCK_TARGET_INTERFACE] =
+		"interface targets are not delivered by this release; give the target an address",
+	    [VTAP_BLOCK_TARGET_UNKNOWN] = "the target does not exist",
+	};
+
+	if (block == VTAP_BLOCK_NONE)
+		return NULL;
+	if (block == VTAP_BLOCK_TARGET_DISABLED)
+		snprintf(buffer, VTAP_STATE_SENTENCE_STRLEN, "target %s is disabled", target_label);
+	else
+		snprintf(buffer, VTAP_STATE_SENTENCE_STRLEN, "%s", sentences[block]);
+	return buffer;
+}
+
 static const char *state_of_block(struct vtap_state *s)
 {
-	switch (s->block) {
-	case VTAP_BLOCK_DISABLED:
-		return "disabled";
-	case VTAP_BLOCK_TARGET_DISABLED:
-		add_reason(s, NULL, NULL, "target %s is disabled", s->target);
-		return "disabled";
-	case VTAP_BLOCK_TARGET_INTERFACE:
-		add_reason(s, NULL, NULL,
-			   "interface targets are not delivered by this release; give the target an address");
-		return "error";
-	default:
-		add_reason(s, NULL, NULL, "the target does not exist");
-		return "error";
-	}
+	char buffer[VTAP_STATE_SENTENCE_STRLEN];
+	bool disabled = s->block == VTAP_BLOCK_DISABLED;
+
+	if (!disabled)
+		add_reason(s, NULL, NULL, "%s", vtap_state_block_sentence(s->block, s->target, buffer));
+	return disabled || s->block == VTAP_BLOCK_TARGET_DISABLED ? "disabled" : "error";
 }
 
 /* Nothing of it is on any host. */

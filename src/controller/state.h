@@ -11,6 +11,7 @@
 #include "controller/resolve.h"
 
 #define VTAP_STATE_REASONS_MAX 64 /* further ones are counted in one sentence */
+#define VTAP_STATE_SENTENCE_STRLEN 512
 #define VTAP_STATE_AWAY_S 30 /* without a word from its agent a host is away */
 
 struct vtap_state_host { /* what is known of a host, and what it does for the session; texts are borrowed */
@@ -42,9 +43,17 @@ struct vtap_state { /* zeroed before vtap_state_begin() */
 
 void vtap_state_begin(struct vtap_state *s, enum vtap_session_block block, const char *target_label);
 void vtap_state_add_source(struct vtap_state *s, const struct vtap_cover *cover);
+/* A sentence more, which changes nothing of the state. */
+void vtap_state_add_note(struct vtap_state *s, const char *source, const char *host, const char *sentence);
 void vtap_state_add_host(struct vtap_state *s, const struct vtap_state_host *host);
 /*
  * "active", "pending", "waiting", "degraded", "disabled" or "error", static; and the reasons, the caller's: a list of
  * {"source": id or null, "host": id or null, "reason": sentence}. NULL: no memory.
  */
 const char *vtap_state_end(struct vtap_state *s, json_t **ret_reasons);
+
+/* Why a source is not mirrored although the session covers it; NULL: nothing is in the way. */
+const char *vtap_state_cover_sentence(const struct vtap_cover *cover, char buffer[VTAP_STATE_SENTENCE_STRLEN]);
+/* Why a session does not run; NULL: it does. */
+const char *vtap_state_block_sentence(enum vtap_session_block block, const char *target_label,
+				      char buffer[VTAP_STATE_SENTENCE_STRLEN]);

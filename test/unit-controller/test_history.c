@@ -26,7 +26,7 @@ static struct vtap_history *make(void)
 /* "END: VALUE VALUE ..." */
 static void assert_history(const struct vtap_history *h, int64_t now, const char *expected)
 {
-	json_auto_t *o = vtap_history_json(h, now);
+	json_auto_t *o = vtap_history_json(h, now, VTAP_HISTORY_STEPS);
 	const json_t *list = json_object_get(o, "matched_packets");
 	char text[8192], *end = text;
 
@@ -77,13 +77,25 @@ static void test_old_steps_make_room(void **state)
 
 	for (int i = 0; i < VTAP_HISTORY_STEPS; i++)
 		add(h, T0 + i * STEP, T0 + (i + 1) * STEP, i + 1);
-	full = vtap_history_json(h, T0 + VTAP_HISTORY_STEPS * STEP);
+	full = vtap_history_json(h, T0 + VTAP_HISTORY_STEPS * STEP, VTAP_HISTORY_STEPS);
 	assert_int_equal(json_array_size(json_object_get(full, "matched_packets")), VTAP_HISTORY_STEPS);
 	assert_int_equal(json_integer_value(json_array_get(json_object_get(full, "matched_packets"), 0)), 1);
 	add(h, T0 + VTAP_HISTORY_STEPS * STEP, T0 + (VTAP_HISTORY_STEPS + 1) * STEP, 1000);
-	moved = vtap_history_json(h, T0 + (VTAP_HISTORY_STEPS + 1) * STEP);
+	moved = vtap_history_json(h, T0 + (VTAP_HISTORY_STEPS + 1) * STEP, VTAP_HISTORY_STEPS);
 	assert_int_equal(json_array_size(json_object_get(moved, "matched_packets")), VTAP_HISTORY_STEPS);
 	assert_int_equal(json_integer_value(json_array_get(json_object_get(moved, "matched_packets"), 0)), 2);
+}
+
+static void test_fewer_steps(void **state)
+{
+	VTAP_CLEANUP(vtap_history_freep) struct vtap_history *h = make();
+	json_auto_t *o = NULL;
+
+	for (int i = 0; i < 5; i++)
+		add(h, T0 + i * STEP, T0 + (i + 1) * STEP, i + 1);
+	o = vtap_history_json(h, T0 + 5 * STEP, 2);
+	assert_int_equal(json_array_size(json_object_get(o, "matched_packets")), 2);
+	assert_int_equal(json_integer_value(json_array_get(json_object_get(o, "matched_packets"), 0)), 4);
 }
 
 static void test_a_long_silence(void **state)
@@ -95,7 +107,7 @@ static void test_a_long_silence(void **state)
 	add(h, T0 + 5000 * STEP, T0 + 5001 * STEP, 3);
 	assert_history(h, T0 + 5001 * STEP, "50010: 3");
 	add(h, T0 + 5001 * STEP, T0 + 15001 * STEP, 10000);
-	o = vtap_history_json(h, T0 + 15001 * STEP);
+	o = vtap_history_json(h, T0 + 15001 * STEP, VTAP_HISTORY_STEPS);
 	assert_int_equal(json_array_size(json_object_get(o, "matched_packets")), VTAP_HISTORY_STEPS);
 	assert_int_equal(json_integer_value(json_array_get(json_object_get(o, "matched_packets"), 5)), 1);
 }
@@ -118,6 +130,7 @@ int main(void)
 	    cmocka_unit_test(test_a_step_appears_when_it_has_ended),
 	    cmocka_unit_test(test_what_spans_steps_is_spread),
 	    cmocka_unit_test(test_old_steps_make_room),
+	    cmocka_unit_test(test_fewer_steps),
 	    cmocka_unit_test(test_a_long_silence),
 	    cmocka_unit_test(test_what_is_told_late),
 	};

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What hosts have beyond the common: join tokens, trust, devices that their agents found, and interfaces made of these. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "controller/api.h"
+#include "controller/controller.h"
+#include "controller/feed_credential.h"
+#include "controller/feed_private.h"
+#include "controller/resource.h"
+#include "controller/state.h"
+#include "crypto/pki.h"
+#include "model/value.h"
+
+static const char *text_of(const json_t *object, const char *key)
+{
+	return json_string_value(json_object_get(object, key));
+}
+
+static const struct vtap_object *host_of(struct vtap_call *call)
+{
+	return vtap_call_object(call, vtap_kind_find("host"), call->request->parameters[0]);
+}
+
+static int read_ttl(struct vtap_call *call, uint64_t *ret_ttl_s)
+{
+	const json_t *value = json_object_get(call->body, "ttl");
+	const char *key;
+	json_t *member;
+
+	json_object_foreach(call->body, key, member)
+	{
+		if (strcmp(key, "ttl") != 0)
+			return vtap_call_fail(call, -EINVAL, key, "is not known here");
+	}
+	*ret_ttl_s = VTAP_JOIN_TTL_S;
+	if (!value || json_is_null(value))
+		return 0;
+	if (!json_is_string(value) ||
+	    vtap_duration_parse(json_string_value(value), VTAP_JOIN_TTL_MIN_S, VTAP_JOIN_TTL_MAX_S, ret_ttl_s) < 0)
+		return vtap_call_fail(call, -EINVAL, "ttl", "must be a duration from 1m to 7d, such as \"1h\"");
+	return 0;
+}
+
+/* The token is good once the change is committed, which is before the answer. */
+static int post_token(struct vtap_call *call, struct vtap_change *change)
+{
+	const struct vtap_controller *c = call->controller;
+	char token[VTAP_JOIN_TOKEN_STRLEN], expires[VTAP_TIME_STRLEN], authority[VTAP_HASH_STRLEN];
+	const struct vtap_object *host = host_of(call);
+	bool tls = vtap_api_uses_tls(c->api);
+	uint64_t ttl_s;
+	int r;
+
+	if (!host)
+		return -ENOENT;
+	r = read_ttl(call, &ttl_s);
+	if (r >= 0 && tls)
+		r = vtap_pki_fingerprint(c->authority.certificate, authority);
+	if (r >= 0)
+		r = vtap_join_make(change, host->id, (int64_t)ttl_s, tls ? authority : NULL, token);
+	if (r < 0)
+		return r;
+	vtap_time_format(vtap_change_time_s(change) + (int64_t)ttl_s, expires);
+	call->audit = json_pack("{s:s, s:s}", "host", host->id, "expires", expires);
+	call->answer = json_pack("{s:s, s:s}", "token", token, "expires", expires);
+	call->status = 201;
+	return call->answer && call->audit ? 0 : -ENOMEM;
+}
+
+static int post_revoke(struct vtap_call *call, struct vtap_change *change)
+{
+	const struct vtap_object *host = host_of(call);
+
+	if (!host)
+		return -ENOENT;
+	call->audit = json_pack("{s:s}", "host", host->id);
+	return vtap_feed_revoke(change, host->id);
+}
+
+static int post_resume(struct vtap_call *call, struct vtap_change *change)
+{
+	const struct vtap_object *host = host_of(call);
+
+	if (!host)
+		return -ENOENT;
+	call->audit = json_pack("{s:s}", "host", host->id);
+	return vtap_feed_resume(change, host->id);
+}
+
+static int take_id(struct vtap_object *object, void *userdata)
+{
+	const char **id = userdata;
+
+	*id = object->id;
+	return 1;
+}
+
+/* The device as reported, with the interface or wire that it is known as. */
+static json_t *device_view(const struct vtap_controller *c, const char *host, json_t *device)
+{
+	json_t *view = json_copy(device);
+	char key[VTAP_OBJECTS_KEY_STRLEN];
+	const char *id = NULL;
+
+	vtap_objects_device_key(host, text_of(device, "device"), key);
+	(void)vtap_objects_referrers(c->objects, key, NULL, take_id, &id);
+	if (!view || json_object_set_new(view, "interface", id ? json_string(id) : json_null()) < 0) {
+		json_decref(view);
+		return NULL;
+	}
+	return view;
+}
+
+static int get_devices(struct vtap_call *call, struct vtap_change *change)
+{
+	const struct vtap_controller *c = call->controller;
+	const struct vtap_object *host = host_of(call);
+	const struct vtap_report_host *report;
+	json_auto_t *items = json_array();
+
+	if (!host)
+		return -ENOENT;
+	report = vtap_reports_host(c->reports, host->id);
+	for (size_t i = 0; report && i < json_array_size(report->devices); i++) {
+		if (json_array_append_new(items, device_view(c, host->id, json_array_get(report->devices, i))) < 0)
+			return -ENOMEM;
+	}
+	call->answer = json_pack("{s:O, s:I}", "items", items, "total", (json_int_t)json_array_size(items));
+	return call->answer ? 0 : -ENOMEM;
+}
+
+static const char *connection_of(const struct vtap_controller *c, const struct vtap_feed_host *h,
+				 const struct vtap_report_host *report)
+{
+	if (h->suspended)
+		return "suspended";
+	if (!report)
+		return "unknown";
+	return vtap_reports_silent_s(c->reports, report) >= VTAP_STATE_AWAY_S ? "away" : "connected";
+}
+
+/* Whether its agent is there, what it is, and whether it has what it should. */
+static int get_state(struct vtap_call *call, struct vtap_change *change)
+{
+	const struct vtap_controller *c = call->controller;
+	const struct vtap_object *host = host_of(call);
+	const struct vtap_feed_host *h = host ? vtap_feed_find(c->feed, host->id) : NULL;
+	const struct vtap_report_host *report;
+	char seen[VTAP_TIME_STRLEN];
+
+	if (!host || !h)
+		return -ENOENT;
+	report = vtap_reports_host(c->reports, host->id);
+	call->answer =
+	    json_pack("{s:s, s:s?, s:O?, s:O?, s:s?, s:I, s:I, s:b, s:i}", "state", connection_of(c, h, report), "seen",
+		      report && report->seen_s ? vtap_time_format(report->seen_s, seen) : NULL, "agent",
+		      report ? report->agent : NULL, "uplink", report ? report->uplink : NULL, "error",
+		      report ? report->error : NULL, "revision", (json_int_t)h->revision, "acknowledged",
+		      (json_int_t)h->acknowledged, "current", h->acknowledged == h->revision, "sessions",
+		      (int)h->plan->part_count);
+	return call->answer ? 0 : -ENOMEM;
+}
+
+/* What is behind the cable; if it is no cable, the device itself. */
+static int describe(struct vtap_call *call, const json_t *device, const char **ret_mac, json_t **ret_addresses,
+		    const char **ret_side)
+{
+	const json_t *behind = json_object_get(device, "behind");
+	size_t count = json_array_size(behind);
+
+	if (count > 1)
+		return vtap_call_fail(call, -ENOTUNIQ, "mac", "there are %zu MACs behind this device: say which",
+				      count);
+	if (count == 1) {
+		*ret_mac = text_of(json_array_get(behind, 0), "mac");
+		*ret_addresses = json_object_get(json_array_get(behind, 0), "addresses");
+		*ret_side = "host";
+		return 0;
+	}
+	*ret_mac = text_of(device, "mac");
+	*ret_addresses = json_object_get(device, "addresses");
+	*ret_side = "own";
+	return 0;
+}
+
+static bool is_cable(const json_t *device)
+{
+	const char *kind = text_of(device, "kind");
+
+	return kind && (!strcmp(kind, "tap") || !strcmp(kind, "veth") || !strcmp(kind, "macvtap"));
+}
+
+static bool is_given(const json_t *input, const char *key)
+{
+	const json_t *value = json_object_get(input, key);
+
+	return value && !json_is_null(value);
+}
+
+/* What the user did not give is taken from the report. */
+static int complete(struct vtap_call *call, const json_t *device, json_t *input)
+{
+	const char *mac = NULL, *side = "host";
+	json_t *addresses = NULL;
+	int r = 0;
+
+	if (is_given(input, "mac"))
+		side = is_cable(device) ? "host" : "own";
+	else if (is_cable(device) && json_array_size(json_object_get(device, "behind")) == 0)
+		return vtap_call_fail(call, -EINVAL, "mac", "is not known to the agent yet: give it");
+	else
+		r = describe(call, device, &mac, &addresses, &side);
+	if (r < 0)
+		return r;
+	if (mac && json_object_set_new(input, "mac", json_string(mac)) < 0)
+		return -ENOMEM;
+	if (!is_given(input, "side") && json_object_set_new(input, "side", json_string(side)) < 0)
+		return -ENOMEM;
+	if (!is_given(input, "addresses") && json_array_size(addresses) > 0 &&
+	    json_object_set(input, "addresses", addresses) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+static int post_adopt(struct vtap_call *call, struct vtap_change *change)
+{
+	const char *host_text = text_of(call->body, "host"), *device_text = text_of(call->body, "device");
+	const struct vtap_object *host;
+	json_auto_t *input = NULL;
+	const json_t *device;
+	char host_id[VTAP_ID_STRLEN], quoted[VTAP_ERROR_QUOTE_STRLEN];
+	struct vtap_error e = {};
+	int r;
+
+	if (!host_text || !device_text)
+		return vtap_call_fail(call, -EINVAL, host_text ? "device" : "host", "is required: a text");
+	r = vtap_call_resolve("host", host_text, host_id, &e, call);
+	if (r < 0) {
+		snprintf(e.field, sizeof(e.field), "host");
+		return vtap_call_fail_error(call, &e);
+	}
+	host = vtap_objects_get(call->controller->objects, host_id);
+	device = host ? vtap_reports_device(call->controller->reports, host_id, device_text) : NULL;
+	if (!device)
+		return vtap_call_fail(call, -EINVAL, "device", "the agent of the host reports no device \"%s\"",
+				      vtap_error_quote(device_text, quoted));
+	input = json_copy(call->body);
+	if (!input)
+		return -ENOMEM;
+	r = complete(call, device, input);
+	return r < 0 ? r : vtap_resource_write(call, change, NULL, input);
+}
+
+const struct vtap_api_route vtap_api_routes_hosts[] = {
+    {.method = "POST",
+     .path = "/v1/hosts/{id}/token",
+     .handler = post_token,
+     .flags = VTAP_ROUTE_SYSTEM | VTAP_ROUTE_WRITE | VTAP_ROUTE_ONCE},
+    {.method = "POST",
+     .path = "/v1/hosts/{id}/revoke",
+     .handler = post_revoke,
+     .flags = VTAP_ROUTE_SYSTEM | VTAP_ROUTE_WRITE},
+    {.method = "POST",
+     .path = "/v1/hosts/{id}/resume",
+     .handler = post_resume,
+     .flags = VTAP_ROUTE_SYSTEM | VTAP_ROUTE_WRITE},
+    {.method = "GET", .path = "/v1/hosts/{id}/devices", .handler = get_devices, .flags = VTAP_ROUTE_SYSTEM},
+    {.method = "GET", .path = "/v1/hosts/{id}/state", .handler = get_state, .role = VTAP_ROLE_VIEWER},
+    {.method = "POST",
+     .path = "/v1/interfaces/adopt",
+     .handler = post_adopt,
+     .role = VTAP_ROLE_OPERATOR,
+     .flags = VTAP_ROUTE_WRITE},
+    {},
+};

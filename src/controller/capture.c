@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "controller/capture.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "basic/log.h"
+#include "controller/audit.h"
+#include "controller/feed_private.h"
+#include "controller/pcap.h"
+#include "controller/state.h"
+
+#define CONTENT_TYPE "application/vnd.tcpdump.pcap"
+#define MARGIN_S 5 /* beyond the capture's seconds: the agents' last words */
+
+struct tapped { /* one host that was asked */
+	struct capture *capture;
+	char host[VTAP_ID_STRLEN];
+	char request_id[VTAP_ID_STRLEN];
+	struct vtap_feed_request *request; /* NULL = it has ended */
+};
+
+struct capture {
+	struct vtap_feed *feed; /* borrowed */
+	struct vtap_call *call; /* kept, until it is a stream; NULL = the client has gone */
+	struct vtap_http_stream *stream; /* NULL = not yet */
+	struct vtap_write write; /* of the audit log */
+	sd_event_source *timer; /* owned; its end */
+	char session[VTAP_ID_STRLEN];
+	uint64_t seconds, packets_left;
+	struct tapped hosts[VTAP_CAPTURE_HOSTS_MAX];
+	size_t host_count, hosts_open;
+	uint64_t filled_usec; /* when `room_bytes` was right */
+	uint64_t room_bytes; /* that may be sent on now */
+};
+
+static uint64_t now_usec(const struct vtap_feed *f)
+{
+	uint64_t usec = 0;
+
+	(void)sd_event_now(f->controller->event, CLOCK_MONOTONIC, &usec);
+	return usec;
+}
+
+/* The agents hear of it when they upload the next time. */
+static void capture_end(struct capture *c)
+{
+	for (size_t i = 0; i < c->host_count; i++)
+		vtap_feed_request_drop(c->feed, VTAP_STEAL(c->hosts[i].request));
+	c->timer = sd_event_source_disable_unref(c->timer);
+	if (c->stream)
+		vtap_http_stream_end(VTAP_STEAL(c->stream));
+	vtap_pointers_remove(&c->feed->captures, c);
+	free(c);
+}
+
+static void on_stream_gone(void *userdata)
+{
+	capture_end(userdata);
+}
+
+static void on_call_gone(struct vtap_call *call)
+{
+	struct capture *c = call->userdata;
+
+	c->call = NULL;
+}
+
+static int on_time(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	capture_end(userdata);
+	return 0;
+}
+
+/* A host that has nothing more to say. */
+static void close_host(struct tapped *t)
+{
+	struct capture *c = t->capture;
+
+	t->request = NULL;
+	if (--c->hosts_open == 0)
+		capture_end(c);
+}
+
+static void on_answered(const json_t *answer, void *userdata)
+{
+	struct tapped *t = userdata;
+	const char *failed = json_string_value(json_object_get(answer, "failed"));
+
+	if (failed)
+		vtap_log(VTAP_LOG_WARNING, "host %s: it does not capture: %.200s", t->host, failed);
+	close_host(t);
+}
+
+static int ask(struct capture *c, struct tapped *t)
+{
+	json_t *members = json_pack("{s:s, s:I, s:I, s:I}", "session", c->session, "seconds", (json_int_t)c->seconds,
+				    "packets", (json_int_t)c->packets_left, "bytes_per_second",
+				    (json_int_t)(VTAP_CAPTURE_BYTES_PER_SECOND / c->host_count));
+	int r;
+
+	r = vtap_feed_request_make(c->feed, t->host, "capture", members, (unsigned)c->seconds + MARGIN_S, on_answered,
+				   t, &t->request);
+	if (r < 0)
+		return r;
+	snprintf(t->request_id, sizeof(t->request_id), "%s", vtap_feed_request_id(t->request));
+	c->hosts_open++;
+	return 0;
+}
+
+static int add_host(const struct vtap_cover *cover, void *userdata)
+{
+	struct capture *c = userdata;
+	struct tapped *t = &c->hosts[c->host_count];
+
+	if (!cover->mirrored)
+		return 0;
+	for (size_t i = 0; i < c->host_count; i++)
+		if (!strcmp(c->hosts[i].host, cover->host))
+			return 0;
+	if (c->host_count == VTAP_CAPTURE_HOSTS_MAX)
+		return 1;
+	t->capture = c;
+	snprintf(t->host, sizeof(t->host), "%s", cover->host);
+	c->host_count++;
+	return 0;
+}
+
+/* It is in the audit log: now the client sees packets. */
+static int begin_stream(struct capture *c)
+{
+	uint8_t header[VTAP_PCAP_HEADER_BYTES];
+	int r;
+
+	r = vtap_call_finish_stream(c->call, CONTENT_TYPE, on_stream_gone, c, &c->stream);
+	c->call = NULL;
+	if (r < 0)
+		return r;
+	vtap_pcap_header(header);
+	r = vtap_http_stream_write(c->stream, header, sizeof(header));
+	if (r >= 0)
+		r = sd_event_add_time_relative(c->feed->controller->event, &c->timer, CLOCK_MONOTONIC,
+					       (c->seconds + MARGIN_S) * 1000000U, 0, on_time, c);
+	(void)vtap_resolver_covers_of_session(c->feed->controller->resolver, c->session, add_host, c);
+	for (size_t i = 0; i < c->host_count && r >= 0; i++)
+		(void)ask(c, &c->hosts[i]);
+	return r >= 0 && c->hosts_open == 0 ? -EHOSTDOWN : r;
+}
+
+static int run_audit(struct vtap_change *change, void *userdata)
+{
+	const struct capture *c = userdata;
+
+	return c->call ? vtap_audit_add(change, c->call, 0) : -ECANCELED;
+}
+
+static void audit_done(int r, void *userdata)
+{
+	struct capture *c = userdata;
+
+	if (r < 0 && c->call)
+		vtap_call_finish(VTAP_STEAL(c->call), r);
+	if (r >= 0 && c->call)
+		r = begin_stream(c);
+	else
+		r = -ECANCELED;
+	if (r < 0)
+		capture_end(c);
+}
+
+static int read_query(struct vtap_call *call, struct capture *c)
+{
+	int r;
+
+	r = vtap_call_query_number(call, "seconds", 1, VTAP_CAPTURE_SECONDS_MAX, VTAP_CAPTURE_SECONDS, &c->seconds);
+	if (r < 0)
+		return r;
+	return vtap_call_query_number(call, "packets", 1, VTAP_CAPTURE_PACKETS_MAX, VTAP_CAPTURE_PACKETS_MAX,
+				      &c->packets_left);
+}
+
+static int check_possible(struct vtap_call *call, const struct vtap_object *session)
+{
+	const struct vtap_feed *f = call->controller->feed;
+	struct vtap_resolved resolved;
+	int r;
+
+	if (f->captures.count >= VTAP_CAPTURES_MAX)
+		return vtap_call_fail(call, -EUSERS, NULL, "there are %d captures already: try again later",
+				      VTAP_CAPTURES_MAX);
+	r = vtap_resolver_session(f->controller->resolver, session->id, &resolved);
+	if (r >= 0 && !resolved.mirrored_count)
+		return vtap_call_fail(call, -EBUSY, NULL, "none of its sources is mirrored now: see its state");
+	return r;
+}
+
+int vtap_capture_begin(struct vtap_call *call, const struct vtap_object *session)
+{
+	struct vtap_feed *f = call->controller->feed;
+	struct capture *c;
+	int r;
+
+	r = check_possible(call, session);
+	if (r < 0)
+		return r;
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return -ENOMEM;
+	r = read_query(call, c);
+	if (r >= 0)
+		r = vtap_pointers_add(&f->captures, c);
+	if (r < 0) {
+		free(c);
+		return r;
+	}
+	c->feed = f;
+	c->call = call;
+	c->room_bytes = VTAP_CAPTURE_BYTES_PER_SECOND;
+	c->filled_usec = now_usec(f);
+	snprintf(c->session, sizeof(c->session), "%s", session->id);
+	call->gone = on_call_gone;
+	call->userdata = c;
+	call->audit = json_pack("{s:s, s:I}", "session", session->id, "seconds", (json_int_t)c->seconds);
+	c->write = (struct vtap_write){.run = run_audit, .done = audit_done, .userdata = c};
+	vtap_write_queue(f->controller, &c->write);
+	return VTAP_HTTP_LATER;
+}
+
+static struct tapped *find_tapped(struct vtap_feed *f, const char *host, const char *id)
+{
+	for (size_t i = 0; i < f->captures.count; i++) {
+		struct capture *c = f->captures.items[i];
+
+		for (size_t j = 0; j < c->host_count; j++)
+			if (c->hosts[j].request && !strcmp(c->hosts[j].request_id, id) &&
+			    !strcmp(c->hosts[j].host, host))
+				return &c->hosts[j];
+	}
+	return NULL;
+}
+
+/* Whether there is room for so many bytes at this rate. */
+static bool has_room(struct capture *c, size_t size_bytes)
+{
+	uint64_t now = now_usec(c->feed), grown = (now - c->filled_usec) * VTAP_CAPTURE_BYTES_PER_SECOND / 1000000U;
+
+	c->room_bytes = VTAP_MIN(c->room_bytes + grown, (uint64_t)VTAP_CAPTURE_BYTES_PER_SECOND);
+	c->filled_usec = now;
+	if (c->room_bytes < size_bytes)
+		return false;
+	c->room_bytes -= size_bytes;
+	return true;
+}
+
+/* What a slow client has no room for is left out. */
+static int pass_on(struct capture *c, const struct vtap_http_request *request)
+{
+	uint64_t count;
+	size_t bytes;
+	int r;
+
+	if (!request->body_bytes)
+		return 0;
+	r = vtap_pcap_check((const uint8_t *)request->body, request->body_bytes, VTAP_CAPTURE_FRAME_MAX_BYTES,
+			    c->packets_left, &count, &bytes);
+	if (r < 0)
+		return r;
+	if (has_room(c, bytes) && vtap_http_stream_write(c->stream, request->body, bytes) >= 0)
+		c->packets_left -= VTAP_MIN(count, c->packets_left);
+	return 0;
+}
+
+int vtap_capture_upload(struct vtap_call *call, struct vtap_change *change)
+{
+	struct tapped *t = find_tapped(call->controller->feed, call->principal.host, call->request->parameters[0]);
+	const char *end = vtap_http_query(call->request, "end");
+	struct capture *c;
+	int r;
+
+	if (!t)
+		return vtap_call_fail(call, -ENOENT, NULL, "nobody wants these packets any more");
+	c = t->capture;
+	r = pass_on(c, call->request);
+	if (r < 0)
+		return vtap_call_fail(call, r, NULL, "the body must be pcap records with nanoseconds, little-endian");
+	vtap_reports_seen(call->controller->reports, t->host);
+	if (c->packets_left == 0) {
+		capture_end(c);
+	} else if (end && !strcmp(end, "1")) {
+		vtap_feed_request_drop(c->feed, VTAP_STEAL(t->request));
+		close_host(t);
+	}
+	return 0;
+}
+
+void vtap_captures_end(struct vtap_feed *f)
+{
+	while (f->captures.count)
+		capture_end(f->captures.items[f->captures.count - 1]);
+	vtap_pointers_done(&f->captures);
+}

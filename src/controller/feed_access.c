@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Who an agent is, whether it may act for its host, and whether it is the only one. */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "basic/log.h"
+#include "controller/audit.h"
+#include "controller/events.h"
+#include "controller/feed_credential.h"
+#include "controller/feed_private.h"
+#include "controller/feed_request_private.h"
+
+#define KEY_STRLEN 160
+#define STRIKES_MAX                                                                                                    \
+	3 /* signs of a second user, so that one or two of an agent that was restarted or cut off are forgiven */
+#define GOOD_REQUESTS 8 /* that make strikes forgotten */
+#define SUSPENDED_PREFIX "suspended/"
+
+static bool key_exists(struct vtap_feed *f, const char *prefix, const char *host)
+{
+	char key[KEY_STRLEN];
+	_cleanup_free_ void *value = NULL;
+	size_t value_bytes;
+	uint64_t revision;
+
+	snprintf(key, sizeof(key), "%s/%s", prefix, host);
+	return vtap_store_get(f->controller->store, key, &value, &value_bytes, &revision) >= 0;
+}
+
+/* The record of a credential; -ENOENT. */
+static int find_record(struct vtap_feed *f, const char *host, const char *serial, json_t **ret_record)
+{
+	char key[KEY_STRLEN];
+	_cleanup_free_ void *value = NULL;
+	size_t value_bytes;
+	uint64_t revision;
+	int r;
+
+	snprintf(key, sizeof(key), "cert/%s/%s", host, serial);
+	r = vtap_store_get(f->controller->store, key, &value, &value_bytes, &revision);
+	if (r < 0)
+		return r;
+	*ret_record = json_loadb(value, value_bytes, 0, NULL);
+	return *ret_record ? 0 : -EBADMSG;
+}
+
+/* The host's id and the serial of a bearer token; the token itself is compared with its record. */
+static int parse_token(const char *token, struct vtap_principal *p, char ret_hash[VTAP_HASH_STRLEN])
+{
+	size_t prefix = strlen(VTAP_AGENT_TOKEN_PREFIX), length = strlen("host-") + VTAP_ID_DIGITS;
+
+	if (strncmp(token, VTAP_AGENT_TOKEN_PREFIX, prefix) != 0 || strlen(token) >= VTAP_JOIN_TOKEN_STRLEN)
+		return -EACCES;
+	snprintf(p->host, sizeof(p->host), "%.*s", (int)length, token + prefix);
+	vtap_hash_hex(token, strlen(token), ret_hash);
+	snprintf(p->serial, sizeof(p->serial), "%s", ret_hash);
+	return vtap_id_is_valid(vtap_kind_find("host"), p->host) ? 0 : -EACCES;
+}
+
+/* *ret_hash is empty for a certificate, whose signature was verified. */
+static int identify(const struct vtap_http_request *request, struct vtap_principal *p, char ret_hash[VTAP_HASH_STRLEN],
+		    struct vtap_error *reterr)
+{
+	const char *header = vtap_http_header(request, "Authorization");
+	int r;
+
+	*ret_hash = '\0';
+	r = vtap_http_client_certificate(request, p->host, sizeof(p->host), p->serial, sizeof(p->serial));
+	if (r >= 0)
+		return 0;
+	if (r != -ENOENT)
+		return vtap_error_set(reterr, -EACCES, 0, NULL,
+				      "the client certificate is not valid here, or has expired");
+	if (!header || strncasecmp(header, "Bearer ", strlen("Bearer ")) != 0 ||
+	    parse_token(header + strlen("Bearer "), p, ret_hash) < 0)
+		return vtap_error_set(reterr, -EACCES, 0, NULL, "this needs an agent's certificate or token");
+	return 0;
+}
+
+static int check_record(struct vtap_feed *f, const struct vtap_principal *p, const char *hash,
+			struct vtap_error *reterr)
+{
+	json_auto_t *record = NULL;
+	const char *known;
+	int r;
+
+	r = find_record(f, p->host, p->serial, &record);
+	if (r == -ENOENT) {
+		if (key_exists(f, "revoked", p->host))
+			return vtap_error_set(reterr, -EKEYREVOKED, 0, NULL, "the host's credentials were revoked");
+		return *hash ? vtap_error_set(reterr, -EACCES, 0, NULL, "the token is not known") : 0;
+	}
+	if (r < 0)
+		return vtap_error_set(reterr, r, 0, NULL, "the credential cannot be looked up: %s", strerror(-r));
+	known = json_string_value(json_object_get(record, "hash"));
+	if (!known != !*hash || (known && !vtap_secret_equal(known, hash)))
+		return vtap_error_set(reterr, -EACCES, 0, NULL, "the token is not known");
+	return 0;
+}
+
+int vtap_feed_authenticate(struct vtap_feed *f, const struct vtap_http_request *request,
+			   struct vtap_principal *ret_principal, struct vtap_error *reterr)
+{
+	const struct vtap_object *object;
+	const struct vtap_feed_host *h;
+	struct vtap_principal p = {};
+	char hash[VTAP_HASH_STRLEN];
+	int r;
+
+	r = identify(request, &p, hash, reterr);
+	if (r < 0)
+		return r;
+	object = vtap_objects_get(f->controller->objects, p.host);
+	h = vtap_feed_find(f, p.host);
+	if (!object || !h || strcmp(object->kind->name, "host") != 0)
+		return vtap_error_set(reterr, -EKEYREVOKED, 0, NULL, "there is no such host any more");
+	r = check_record(f, &p, hash, reterr);
+	if (r < 0)
+		return r;
+	if (h->suspended)
+		return vtap_error_set(
+		    reterr, -EBUSY, 0, NULL,
+		    "two agents use the credential of host %s: both are suspended until `vtap host resume`",
+		    object->name ? object->name : object->id);
+	*ret_principal = p;
+	return 0;
+}
+
+/* Where the instance is in the list; VTAP_FEED_INSTANCES_MAX = nowhere. */
+static size_t find_instance(const struct vtap_feed_connection *c, const char *instance)
+{
+	size_t i = 0;
+
+	while (i < VTAP_FEED_INSTANCES_MAX && strcmp(c->instances[i], instance) != 0)
+		i++;
+	return i;
+}
+
+int vtap_feed_connection_note(struct vtap_feed_connection *c, const char *instance, uint64_t counter)
+{
+	size_t at = find_instance(c, instance);
+	bool is_sign = at == 0 ? counter <= c->counter : at < VTAP_FEED_INSTANCES_MAX;
+
+	if (at > 0) {
+		memmove(c->instances[1], c->instances[0],
+			VTAP_MIN(at, (size_t)VTAP_FEED_INSTANCES_MAX - 1) * sizeof(c->instances[0]));
+		snprintf(c->instances[0], sizeof(c->instances[0]), "%s", instance);
+		c->counter = counter;
+	}
+	c->counter = VTAP_MAX(c->counter, counter);
+	if (!is_sign) {
+		if (++c->good >= GOOD_REQUESTS)
+			c->strikes = 0;
+		return 0;
+	}
+	c->good = 0;
+	if (++c->strikes < STRIKES_MAX)
+		return 0;
+	*c = (struct vtap_feed_connection){};
+	return -EBUSY;
+}
+
+struct own_write { /* what the controller writes by itself about a host */
+	struct vtap_write write;
+	char host[VTAP_ID_STRLEN];
+	char reason[128];
+};
+
+static int run_suspend(struct vtap_change *c, void *userdata)
+{
+	const struct own_write *w = userdata;
+	json_auto_t *detail = json_pack("{s:s, s:I}", "reason", w->reason, "at", (json_int_t)vtap_change_time_s(c));
+	_cleanup_free_ char *text = detail ? json_dumps(detail, JSON_COMPACT) : NULL;
+	char key[KEY_STRLEN];
+	int r;
+
+	if (!text)
+		return -ENOMEM;
+	snprintf(key, sizeof(key), SUSPENDED_PREFIX "%s", w->host);
+	r = vtap_change_put_key(c, key, text, strlen(text));
+	return r < 0 ? r : vtap_audit_add_own(c, "suspend", w->host, detail);
+}
+
+static int run_forget(struct vtap_change *c, void *userdata)
+{
+	const struct own_write *w = userdata;
+
+	return vtap_credential_forget(c, w->host);
+}
+
+static void own_write_done(int r, void *userdata)
+{
+	struct own_write *w = userdata;
+
+	if (r < 0)
+		vtap_log_err(r, "host %s: what the controller notes of its credentials is not stored: %s", w->host,
+			     strerror(-r));
+	free(w);
+}
+
+static int own_write(struct vtap_feed *f, const char *host, int (*run)(struct vtap_change *c, void *userdata),
+		     const char *reason)
+{
+	struct own_write *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return -ENOMEM;
+	w->write = (struct vtap_write){.run = run, .done = own_write_done, .userdata = w};
+	snprintf(w->host, sizeof(w->host), "%s", host);
+	snprintf(w->reason, sizeof(w->reason), "%s", reason);
+	vtap_write_queue(f->controller, &w->write);
+	return 0;
+}
+
+int vtap_feed_suspend(struct vtap_feed *f, struct vtap_feed_host *h, const char *reason)
+{
+	const struct vtap_object *object = vtap_objects_get(f->controller->objects, h->id);
+	json_auto_t *data = json_pack("{s:s}", "reason", reason);
+
+	h->suspended = true;
+	vtap_log(VTAP_LOG_WARNING, "host %s: %s: both are suspended", h->id, reason);
+	if (object && data)
+		vtap_events_tell(f->controller->events, object, "alarm", data);
+	vtap_feed_refuse_waiter(f, h, -EACCES, VTAP_PROBLEM_SUSPENDED, reason);
+	vtap_feed_requests_end(f, h);
+	vtap_feed_state_touch_host(f, h->id);
+	return own_write(f, h->id, run_suspend, reason);
+}
+
+void vtap_feed_forget_credentials(struct vtap_feed *f, const char *host)
+{
+	if (own_write(f, host, run_forget, "") < 0)
+		vtap_log(VTAP_LOG_WARNING, "host %s: its credentials stay in the store: no memory", host);
+}
+
+struct suspended_walk {
+	struct vtap_feed *feed;
+	char last[VTAP_STORE_KEY_MAX_BYTES + 1];
+};
+
+static int visit_suspended(const struct vtap_store_item *item, void *userdata)
+{
+	struct suspended_walk *walk = userdata;
+	struct vtap_feed_host *h = vtap_feed_find(walk->feed, item->key + strlen(SUSPENDED_PREFIX));
+
+	if (h)
+		h->suspended = true;
+	snprintf(walk->last, sizeof(walk->last), "%s", item->key);
+	return 0;
+}
+
+int vtap_feed_access_load(struct vtap_feed *f)
+{
+	struct suspended_walk walk = {.feed = f};
+	ssize_t n;
+
+	do {
+		n = vtap_store_page(f->controller->store, SUSPENDED_PREFIX, *walk.last ? walk.last : NULL,
+				    VTAP_STORE_PAGE_MAX, visit_suspended, &walk);
+	} while (n == VTAP_STORE_PAGE_MAX);
+	return n < 0 ? (int)n : 0;
+}
+
+static void on_resumed(bool committed, void *userdata)
+{
+	struct vtap_feed_host *h = userdata;
+
+	if (!committed)
+		return;
+	h->suspended = false;
+	h->connection = (struct vtap_feed_connection){};
+}
+
+int vtap_feed_resume(struct vtap_change *c, const char *host)
+{
+	struct vtap_feed *f = vtap_change_controller(c)->feed;
+	struct vtap_feed_host *h = vtap_feed_find(f, host);
+	char key[KEY_STRLEN];
+	int r;
+
+	if (!h)
+		return -ENOENT;
+	snprintf(key, sizeof(key), SUSPENDED_PREFIX "%s", host);
+	r = vtap_change_delete_key(c, key);
+	if (r >= 0)
+		r = vtap_change_on_end(c, on_resumed, h);
+	return r;
+}
+
+static void on_revoked(bool committed, void *userdata)
+{
+	struct vtap_feed_host *h = userdata;
+
+	if (!committed)
+		return;
+	on_resumed(committed, h);
+	vtap_feed_refuse_waiter(h->feed, h, -EKEYREVOKED, VTAP_PROBLEM_REVOKED, "the host's credentials were revoked");
+}
+
+int vtap_feed_revoke(struct vtap_change *c, const char *host)
+{
+	struct vtap_feed *f = vtap_change_controller(c)->feed;
+	struct vtap_feed_host *h = vtap_feed_find(f, host);
+	int r;
+
+	if (!h)
+		return -ENOENT;
+	r = vtap_credential_revoke(c, host);
+	return r < 0 ? r : vtap_change_on_end(c, on_revoked, h);
+}
