@@ -279,7 +279,7 @@ static void step_say(const struct application *a, const struct vtap_step *s)
 {
 	static const char *const done[VTAP_STEP_MAX] = {"created", "updated", "has new rules", "deleted"};
 
-	if (a->cli->quiet || a->cli->output != VTAP_OUTPUT_TABLE)
+	if (a->cli->quiet || a->cli->output != VTAP_OUTPUT_TABLE || json_array_size(s->changes) == 0)
 		return;
 	fprintf(a->cli->out, "%s ", s->kind->name);
 	if (s->action == VTAP_STEP_DELETE)
@@ -287,6 +287,19 @@ static void step_say(const struct application *a, const struct vtap_step *s)
 	else
 		fputs(s->name, a->cli->out);
 	fprintf(a->cli->out, " %s\n", done[s->action]);
+}
+
+/* Rules that come with a change of their filter, or with a new one, are no change of their own. */
+static bool counts(const struct vtap_plan *plan, size_t index)
+{
+	const struct vtap_step *s = &plan->steps[index];
+
+	/* A second step of what was just created is a part of that. */
+	if (json_array_size(s->changes) == 0)
+		return false;
+	if (s->action != VTAP_STEP_RULES || index == 0)
+		return true;
+	return s[-1].kind != s->kind || strcmp(s[-1].name, s->name) != 0;
 }
 
 /* Tries once what is left of the steps; how many were done, or -ECONNREFUSED when there is no controller any more. */
@@ -302,11 +315,8 @@ static int round_run(struct application *a, bool deletions)
 		switch (step_ask(a->cli, s, &a->refusals[i])) {
 		case VTAP_EXIT_DONE:
 			a->done[i] = true;
-			/* A second step of what was just created is a part of that. */
-			if (json_array_size(s->changes) > 0) {
-				a->counts[s->action]++;
-				step_say(a, s);
-			}
+			a->counts[s->action] += counts(a->plan, i);
+			step_say(a, s);
 			progress++;
 			break;
 		case VTAP_EXIT_UNREACHABLE:

@@ -95,22 +95,45 @@ static const char *text_of(const json_t *object, const char *key)
 	return text ? text : "";
 }
 
-/* "updated   session    web            tms-..."; the names come from the resource itself. */
+/* "updated  session    tms-...  web", and the state behind a name that has a new one. */
 static int event_print(struct vtap_cli *cli, const char *event, const json_t *data)
 {
-	const json_t *resource = json_object_get(data, "resource");
+	const char *name = text_of(data, "name"), *state = text_of(data, "state");
 	VTAP_CLEANUP(vtap_grid_freep) struct vtap_grid *line = NULL;
-	const char *state = text_of(data, "state");
-	char fixed[160];
+	char fixed[160], rest[400];
 	int r;
 
+	name = *name ? name : text_of(json_object_get(data, "resource"), "name");
 	snprintf(fixed, sizeof(fixed), "%-8s %-10s %-28s", event, text_of(data, "kind"), text_of(data, "id"));
+	snprintf(rest, sizeof(rest), "%s%s%s", *name ? name : "-", *state ? " " : "", state);
 	r = vtap_grid_new(NULL, NULL, 2, &line);
 	if (r >= 0)
-		r = vtap_grid_add(line, (const char *const[]){fixed, *state ? state : text_of(resource, "name")});
+		r = vtap_grid_add(line, (const char *const[]){fixed, rest});
 	if (r >= 0)
 		vtap_grid_print(line, 0, 0, false, cli->out);
 	return r;
+}
+
+/* One line each, so that programs can read them as they come; JSON is YAML too. */
+static int event_dump(struct vtap_cli *cli, const char *event, const json_t *data)
+{
+	json_t *line = json_pack("{s:s}", "event", event);
+	int r = 0;
+
+	if (!line || json_object_update_missing(line, (json_t *)data) < 0)
+		r = -ENOMEM;
+	else if (json_dumpf(line, cli->out, JSON_COMPACT) < 0 || fputc('\n', cli->out) == EOF)
+		r = -EIO;
+	json_decref(line);
+	return r;
+}
+
+/* The stream begins with what is no event of a resource. */
+static bool is_wanted(const struct events *e, const json_t *data)
+{
+	const char *kind = text_of(data, "kind");
+
+	return *kind && (!e->kind || strcmp(e->kind, kind) == 0);
 }
 
 static int event_take(const char *event, const char *data, void *userdata)
@@ -119,17 +142,14 @@ static int event_take(const char *event, const char *data, void *userdata)
 	json_t *value = json_loads(data, 0, NULL);
 	int r = 0;
 
-	if (!value || (e->kind && strcmp(e->kind, text_of(value, "kind")) != 0)) {
+	if (!is_wanted(e, value)) {
 		json_decref(value);
 		return 0;
 	}
 	if (e->cli->output == VTAP_OUTPUT_TABLE) {
 		r = event_print(e->cli, event, value);
 	} else {
-		/* One line each, so that programs can read them as they come; JSON is YAML too. */
-		json_object_set_new(value, "event", json_string(event));
-		if (json_dumpf(value, e->cli->out, JSON_COMPACT) < 0 || fputc('\n', e->cli->out) == EOF)
-			r = -EIO;
+		r = event_dump(e->cli, event, value);
 	}
 	json_decref(value);
 	if (r >= 0 && fflush(e->cli->out) != 0)

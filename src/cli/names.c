@@ -11,6 +11,7 @@
 
 struct search {
 	bool wanted[KINDS_MAX]; /* by place in vtap_kinds */
+	const char *own; /* the id of the value itself: no reference; NULL = it is a list */
 };
 
 /* Texts that are ids, wherever they stand. The recursion is as deep as the answer. */
@@ -21,7 +22,7 @@ static void collect(struct search *s, const json_t *value)
 	const json_t *item;
 	size_t i;
 
-	if (kind && kind - vtap_kinds < KINDS_MAX)
+	if (kind && kind - vtap_kinds < KINDS_MAX && !(s->own && strcmp(s->own, text) == 0))
 		s->wanted[kind - vtap_kinds] = true;
 	json_array_foreach(value, i, item) collect(s, item);
 	json_object_foreach((json_t *)value, key, item) if (strcmp(key, "id") != 0) collect(s, item);
@@ -44,7 +45,7 @@ static void names_add(json_t *names, const json_t *page)
 
 json_t *vtap_names_find(struct vtap_cli *cli, const json_t *values)
 {
-	struct search s = {};
+	struct search s = {.own = json_string_value(json_object_get(values, "id"))};
 	json_t *names = json_object();
 
 	if (cli->output != VTAP_OUTPUT_TABLE)

@@ -10,6 +10,14 @@
 
 #define KEY_STRLEN 32
 
+static bool is_nothing(const json_t *value)
+{
+	const char *text = json_string_value(value);
+
+	return !value || json_is_null(value) || (text && !*text) ||
+	       (json_is_object(value) && json_object_size(value) == 0);
+}
+
 /* What a person can say of a rule, in one form. */
 static json_t *essence(const json_t *rule)
 {
@@ -20,8 +28,7 @@ static json_t *essence(const json_t *rule)
 	while ((a = vtap_kind_next_attribute(kind, a))) {
 		json_t *value = json_object_get(rule, a->name);
 
-		if (value && !json_is_null(value) && !(a->flags & VTAP_ATTRIBUTE_COMPUTED) &&
-		    strcmp(a->name, "filter") != 0)
+		if (!is_nothing(value) && !(a->flags & VTAP_ATTRIBUTE_COMPUTED) && strcmp(a->name, "filter") != 0)
 			json_object_set(result, a->name, value);
 	}
 	return result;

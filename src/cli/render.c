@@ -262,6 +262,16 @@ static bool is_section(const json_t *value)
 	return is_list_of_objects(value) || is_both_directions(value);
 }
 
+/* Nothing to be told of: null, an empty text, list or object. */
+static bool is_empty(const json_t *value)
+{
+	const char *text = json_string_value(value);
+
+	if (json_is_array(value) || json_is_object(value))
+		return json_array_size(value) + json_object_size(value) == 0;
+	return json_is_null(value) || (text && !*text);
+}
+
 static int facts_add(const struct vtap_view *v, const json_t *object, const char *prefix, struct vtap_grid *t)
 {
 	const json_t *value;
@@ -275,9 +285,7 @@ static int facts_add(const struct vtap_view *v, const json_t *object, const char
 		bool own = !*prefix && strcmp(key, "id") == 0, tags = strcmp(key, "tags") == 0;
 
 		snprintf(path, sizeof(path), "%s%s%s", prefix, *prefix ? "." : "", key);
-		if (json_is_null(value) || is_section(value) ||
-		    (json_array_size(value) + json_object_size(value) == 0 &&
-		     (json_is_array(value) || json_is_object(value))))
+		if (is_empty(value) || is_section(value))
 			continue;
 		if (json_is_object(value) && !tags) {
 			r = facts_add(v, value, path, t);

@@ -12,13 +12,13 @@ struct fake_exchange { /* one request and its answer; an array ends with a NULL 
 	const char *body; /* that the request must have, as JSON; NULL = none */
 	unsigned status; /* 0 = nothing answers */
 	const char *answer; /* NULL = no body */
-	const char *header; /* that the request must have; NULL = any */
 };
 
 struct fake {
 	struct vtap_cli cli;
 	struct vtap_settings settings;
 	const struct fake_exchange *next;
+	const char *header; /* that requests must have; NULL = any */
 	char *out, *err; /* what the last run printed */
 	size_t out_bytes, err_bytes;
 	const char *typed[4]; /* secrets, in order; NULL = end of input */

@@ -1,0 +1,600 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "fake.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define TARGET "{\"id\":\"tmt-00000000000000001\",\"name\":\"ids\",\"address\":\"10.0.0.1\",\"version\":1}"
+#define PROBLEM(status, field, detail)                                                                                 \
+	"{\"type\":\"about:blank\",\"title\":\"x\",\"status\":" #status ",\"field\":\"" field                          \
+	"\",\"detail\":\"" detail "\"}"
+
+static void says(const struct fake *f, const char *out, const char *err)
+{
+	assert_string_equal(f->err, err);
+	assert_string_equal(f->out, out);
+}
+
+static void test_create(void **state)
+{
+	static const struct fake_exchange script[] = {
+	    {"POST", "/v1/targets", "{\"name\":\"ids\",\"address\":\"10.0.0.1\"}", 201, TARGET},
+	    {"POST", "/v1/targets", "{\"address\":\"10.0.0.1\"}", 201, TARGET},
+	    {"POST", "/v1/targets?dry_run=true", "{\"address\":\"10.0.0.1\"}", 201,
+	     "{\"name\":null,\"address\":\"x\"}"},
+	    {"POST", "/v1/targets", "{\"address\":\"10.0.0.1\"}", 201, TARGET},
+	    {},
+	};
+	VTAP_CLEANUP(fake_end) struct fake f;
+
+	fake_begin(&f, (const struct fake_exchange[]){script[0], {}});
+	assert_int_equal(RUN(&f, "target", "create", "--name", "ids", "--address", "10.0.0.1"), 0);
+	says(&f, "target ids (tmt-00000000000000001) created\n", "");
+	fake_end(&f);
+	fake_begin(&f, (const struct fake_exchange[]){script[1], {}});
+	f.header = "Idempotency-Key: k 1";
+	assert_int_equal(RUN(&f, "-q", "target", "create", "--address", "10.0.0.1", "--idempotency-key", "k 1"), 0);
+	says(&f, "tmt-00000000000000001\n", "");
+	fake_end(&f);
+	fake_begin(&f, (const struct fake_exchange[]){script[2], {}});
+	assert_int_equal(RUN(&f, "target", "create", "--address", "10.0.0.1", "--dry-run"), 0);
+	says(&f, "target  created (dry run: nothing was changed)\n", "");
+	fake_end(&f);
+	fake_begin(&f, (const struct fake_exchange[]){script[3], {}});
+	assert_int_equal(RUN(&f, "target", "create", "--address", "10.0.0.1", "-o", "yaml"), 0);
+	says(&f, "id: tmt-00000000000000001\nname: ids\naddress: 10.0.0.1\nversion: 1\n", "");
+}
+
+static void test_refusals(void **state)
+{
+	static const struct {
+		struct fake_exchange exchange;
+		int status;
+		const char *err;
+	} rows[] = {
+	    {{"GET", "/v1/sessions/a", NULL, 404, PROBLEM(404, "", "there is no session a")},
+	     VTAP_EXIT_REFUSED,
+	     "vtap: there is no session a\n"},
+	    {{"GET", "/v1/sessions/a", NULL, 400, PROBLEM(400, "encapsulation.vni", "must be less")},
+	     VTAP_EXIT_REFUSED,
+	     "vtap: --vni: must be less\n"},
+	    {{"GET", "/v1/sessions/a", NULL, 400, PROBLEM(400, "sources[1]", "is\\nodd\\u001b[2J\\u009b")},
+	     VTAP_EXIT_REFUSED,
+	     "vtap: --source: is odd [2J  \n"},
+	    {{"GET", "/v1/sessions/a", NULL, 401, PROBLEM(401, "", "who are you")},
+	     VTAP_EXIT_REFUSED,
+	     "vtap: who are you; use vtap login, or set VTAP_ACCESS_KEY_ID and VTAP_SECRET_ACCESS_KEY\n"},
+	    {{"GET", "/v1/sessions/a", NULL, 500, "<html>"},
+	     VTAP_EXIT_REFUSED,
+	     "vtap: the controller answers with status 500\n"},
+	    {{"GET", "/v1/sessions/a", NULL, 400, "{\"title\":\"Bad\"}"}, VTAP_EXIT_REFUSED, "vtap: Bad\n"},
+	    {{"GET", "/v1/sessions/a", NULL, 502, ""},
+	     VTAP_EXIT_UNREACHABLE,
+	     "vtap: the controller answers with status 502\n"},
+	    {{"GET", "/v1/sessions/a", NULL, 200, "<html>"},
+	     VTAP_EXIT_UNREACHABLE,
+	     "vtap: http://127.0.0.1:8750: what answers there is no controller: it sends no JSON\n"},
+	    {{"GET", "/v1/sessions/a", NULL, 0, NULL}, VTAP_EXIT_UNREACHABLE, "vtap: nobody is there\n"},
+	};
+
+	for (size_t i = 0; i < VTAP_ARRAY_SIZE(rows); i++) {
+		VTAP_CLEANUP(fake_end) struct fake f;
+
+		fake_begin(&f, (const struct fake_exchange[]){rows[i].exchange, {}});
+		assert_int_equal(RUN(&f, "session", "show", "a"), rows[i].status);
+		says(&f, "", rows[i].err);
+	}
+}
+
+/* One that is refused hides neither the others nor itself. */
+static void test_many(void **state)
+{
+	VTAP_CLEANUP(fake_end) struct fake f;
+
+	fake_begin(&f, (const struct fake_exchange[]){
+			   {"DELETE", "/v1/targets/a", NULL, 204, NULL},
+			   {"DELETE", "/v1/targets/b", NULL, 404, PROBLEM(404, "", "there is no target b")},
+			   {"DELETE", "/v1/targets/c", NULL, 204, NULL},
+			   {},
+		       });
+	f.header = "If-Match: \"3\"";
+	assert_int_equal(RUN(&f, "target", "delete", "a", "b", "c", "--if-version", "3"), VTAP_EXIT_REFUSED);
+	says(&f, "target a deleted\ntarget c deleted\n", "vtap: target b: there is no target b\n");
+	assert_null(f.next->method);
+}
+
+static void test_pages(void **state)
+{
+	VTAP_CLEANUP(fake_end) struct fake f, g;
+
+	fake_begin(
+	    &f, (const struct fake_exchange[]){
+		    {"GET", "/v1/targets?name=ids&limit=500", NULL, 200,
+		     "{\"items\":[{\"id\":\"a\"},{\"id\":\"b\"}],\"next\":\"x y\"}"},
+		    {"GET", "/v1/targets?name=ids&limit=500&cursor=x%20y", NULL, 200, "{\"items\":[],\"next\":\"z\"}"},
+		    {"GET", "/v1/targets?name=ids&limit=500&cursor=z", NULL, 200,
+		     "{\"items\":[{\"id\":\"c\"}],\"next\":null}"},
+		    {},
+		});
+	f.header = "X-Vtap-Project: p";
+	f.settings.project = strdup("p");
+	assert_int_equal(RUN(&f, "target", "list", "--name", "ids", "-q"), 0);
+	says(&f, "a\nb\nc\n", "");
+	fake_begin(&g, (const struct fake_exchange[]){
+			   {"GET", "/v1/targets?limit=2", NULL, 200,
+			    "{\"items\":[{\"id\":\"a\"},{\"id\":\"b\"},{\"id\":\"c\"}],\"next\":\"y\"}"},
+			   {},
+		       });
+	assert_int_equal(RUN(&g, "target", "list", "--limit", "2", "-o", "json"), 0);
+	says(&g, "[\n  {\n    \"id\": \"a\"\n  },\n  {\n    \"id\": \"b\"\n  }\n]\n", "");
+}
+
+/* Tables have names where resources have ids; what cannot be looked up stays an id. */
+static void test_names(void **state)
+{
+	VTAP_CLEANUP(fake_end) struct fake f;
+
+	fake_begin(
+	    &f,
+	    (const struct fake_exchange[]){
+		{"GET", "/v1/wires?limit=500", NULL, 200,
+		 "{\"items\":[{\"id\":\"wire-00000000000000001\",\"name\":\"w\",\"host\":\"host-00000000000000001\","
+		 "\"device\":\"br0\"},{\"id\":\"wire-00000000000000002\",\"name\":null,\"host\":"
+		 "\"host-00000000000000002\",\"device\":\"br1\"}],\"next\":null}"},
+		{"GET", "/v1/hosts?limit=1000", NULL, 200,
+		 "{\"items\":[{\"id\":\"host-00000000000000001\",\"name\":\"a\"}],\"next\":null}"},
+		{},
+	    });
+	assert_int_equal(RUN(&f, "wire", "list"), 0);
+	says(&f,
+	     "ID                      NAME  HOST                    DEVICE\n"
+	     "wire-00000000000000001  w     a                       br0\n"
+	     "wire-00000000000000002  -     host-00000000000000002  br1\n",
+	     "");
+}
+
+static void test_rules(void **state)
+{
+	static const char page[] =
+	    "{\"items\":[{\"id\":\"tmfr-00000000000000001\",\"direction\":\"in\",\"number\":10},"
+	    "{\"id\":\"tmfr-00000000000000002\",\"direction\":\"out\",\"number\":10}],\"next\":null}";
+	VTAP_CLEANUP(fake_end) struct fake f, g, h, n;
+
+	fake_begin(&f,
+		   (const struct fake_exchange[]){
+		       {"POST", "/v1/filters/web/rules", "{\"direction\":\"in\",\"number\":10,\"protocol\":\"tcp\"}",
+			201, "{\"id\":\"tmfr-00000000000000001\",\"name\":null}"},
+		       {},
+		   });
+	assert_int_equal(
+	    RUN(&f, "rule", "add", "--filter", "web", "--direction", "in", "--number", "10", "--protocol", "tcp"), 0);
+	says(&f, "rule in 10 (tmfr-00000000000000001) created\n", "");
+	fake_begin(&g, (const struct fake_exchange[]){
+			   {"GET", "/v1/filters/a%20b/rules?limit=500", NULL, 200, page},
+			   {"DELETE", "/v1/rules/tmfr-00000000000000002", NULL, 204, NULL},
+			   {},
+		       });
+	assert_int_equal(RUN(&g, "rule", "delete", "a b/out/10"), 0);
+	fake_begin(&h, (const struct fake_exchange[]){{"GET", "/v1/filters/web/rules?limit=500", NULL, 200, page}, {}});
+	assert_int_equal(RUN(&h, "rule", "show", "web/out/11"), VTAP_EXIT_REFUSED);
+	says(&h, "", "vtap: filter web has no rule out 11\n");
+	/* What is no place is taken for an id. */
+	fake_begin(
+	    &n, (const struct fake_exchange[]){{"GET", "/v1/rules/web%2F11", NULL, 404, PROBLEM(404, "", "no")}, {}});
+	assert_int_equal(RUN(&n, "rule", "show", "web/11"), VTAP_EXIT_REFUSED);
+}
+
+static char file_path[] = "/tmp/vtap-cli-XXXXXX";
+
+static const char *file(const char *text)
+{
+	FILE *out = fopen(file_path, "w");
+
+	assert_non_null(out);
+	fputs(text, out);
+	fclose(out);
+	return file_path;
+}
+
+static void test_rule_replace(void **state)
+{
+	VTAP_CLEANUP(fake_end) struct fake f, g;
+
+	fake_begin(&f, (const struct fake_exchange[]){{"PUT", "/v1/filters/web/rules",
+						       "{\"rules\":[{\"direction\":\"in\",\"number\":1}]}", 200, "{}"},
+						      {}});
+	assert_int_equal(RUN(&f, "rule", "replace", "--filter", "web", "-f", file("- {direction: in, number: 1}\n")),
+			 0);
+	says(&f, "filter web has 1 rules now\n", "");
+	fake_begin(&g, NULL);
+	assert_int_equal(RUN(&g, "rule", "replace", "--filter", "web", "-f", file("rule: []\n")), VTAP_EXIT_USAGE);
+	assert_non_null(strstr(g.err, "must be a list of rules"));
+	assert_int_equal(RUN(&g, "rule", "replace", "--filter", "web", "-f", file("a: [\n")), VTAP_EXIT_USAGE);
+	assert_non_null(strstr(g.err, ": is not YAML"));
+	assert_int_equal(RUN(&g, "rule", "replace", "--filter", "web", "-f", "/nowhere/x"), VTAP_EXIT_USAGE);
+	assert_string_equal(g.err, "vtap: /nowhere/x: cannot be opened: No such file or directory\n");
+}
+
+static void test_secrets(void **state)
+{
+	VTAP_CLEANUP(fake_end) struct fake f, g, h;
+
+	fake_begin(&f, (const struct fake_exchange[]){
+			   {"POST", "/v1/users", "{\"name\":\"bob\",\"password\":\"correct horse\"}", 201,
+			    "{\"id\":\"user-00000000000000001\",\"name\":\"bob\"}"},
+			   {},
+		       });
+	f.cli.in_terminal = true;
+	f.typed[0] = f.typed[1] = "correct horse";
+	assert_int_equal(RUN(&f, "user", "create", "--name", "bob", "--password"), 0);
+	assert_int_equal(f.typed_count, 2);
+	fake_begin(&g, NULL);
+	g.cli.in_terminal = true;
+	g.typed[0] = "correct horse";
+	g.typed[1] = "correct hose";
+	assert_int_equal(RUN(&g, "user", "create", "--name", "bob", "--password"), VTAP_EXIT_USAGE);
+	says(&g, "", "vtap: the two passwords differ\n");
+	fake_begin(&h, NULL);
+	assert_int_equal(RUN(&h, "user", "create", "--name", "bob", "--password"), VTAP_EXIT_USAGE);
+	says(&h, "", "vtap: there is no password on standard input\n");
+}
+
+static void test_secret_length(void **state)
+{
+	char text[1026] = "";
+	VTAP_CLEANUP(fake_end) struct fake f, g;
+
+	memset(text, 'x', 1024);
+	fake_begin(&f, (const struct fake_exchange[]){{"GET", "/v1/whoami", NULL, 200, "{}"}, {}});
+	text[1024] = 'x';
+	f.typed[0] = text;
+	assert_int_equal(RUN(&f, "user", "password", "bob"), VTAP_EXIT_USAGE);
+	says(&f, "", "vtap: the password has more than 1024 bytes\n");
+	fake_begin(&g, (const struct fake_exchange[]){{"GET", "/v1/whoami", NULL, 0, NULL}, {}});
+	assert_int_equal(RUN(&g, "user", "password", "bob"), VTAP_EXIT_UNREACHABLE);
+}
+
+static void test_own_password(void **state)
+{
+	VTAP_CLEANUP(fake_end) struct fake f, g;
+
+	fake_begin(&f, (const struct fake_exchange[]){
+			   {"GET", "/v1/whoami", NULL, 200, "{\"user\":\"user-00000000000000001\",\"name\":\"bob\"}"},
+			   {"POST", "/v1/users/bob/password", "{\"current\":\"old\",\"password\":\"new\"}", 204, NULL},
+			   {},
+		       });
+	f.typed[0] = "old";
+	f.typed[1] = "new";
+	assert_int_equal(RUN(&f, "user", "password", "bob"), 0);
+	says(&f, "user bob has a new password\n", "");
+	fake_begin(&g, (const struct fake_exchange[]){
+			   {"GET", "/v1/whoami", NULL, 200, "{\"user\":\"user-00000000000000001\",\"name\":\"admin\"}"},
+			   {"POST", "/v1/users/bob/password", "{\"password\":\"new\"}", 204, NULL},
+			   {},
+		       });
+	g.typed[0] = "new";
+	assert_int_equal(RUN(&g, "user", "password", "bob"), 0);
+}
+
+static void test_login(void **state)
+{
+	VTAP_CLEANUP(vtap_profile_done) struct vtap_profile kept = {};
+	VTAP_CLEANUP(fake_end) struct fake f, g;
+	const char *path = file("url: http://old\naccess_key_id: a\nsecret_access_key: b\n");
+
+	assert_int_equal(chmod(path, 0600), 0);
+	fake_begin(&f, (const struct fake_exchange[]){
+			   {"POST", "/v1/login", "{\"user\":\"bob\",\"password\":\"pw\"}", 200,
+			    "{\"token\":\"t1\",\"expires\":\"2026-11-22T00:00:00Z\"}"},
+			   {},
+		       });
+	f.settings.profile_path = strdup(path);
+	assert_int_equal(vtap_profile_read(path, &f.settings.profile, NULL), 0);
+	f.typed[0] = "pw";
+	assert_int_equal(RUN(&f, "login", "--user", "bob"), 0);
+	assert_non_null(strstr(f.out, "logged in to http://127.0.0.1:8750 as bob, until 2026-11-22T00:00:00Z"));
+	assert_int_equal(vtap_profile_read(path, &kept, NULL), 0);
+	assert_string_equal(kept.url, "http://127.0.0.1:8750");
+	assert_string_equal(kept.token, "t1");
+	assert_null(kept.access_key_id); /* another controller's */
+	fake_begin(&g, (const struct fake_exchange[]){{"POST", "/v1/logout", NULL, 204, NULL}, {}});
+	g.settings.profile_path = strdup(path);
+	g.settings.bearer = strdup("t1");
+	g.settings.profile.token = strdup("t1");
+	assert_int_equal(RUN(&g, "logout"), 0);
+	vtap_profile_done(&kept);
+	assert_int_equal(vtap_profile_read(path, &kept, NULL), 0);
+	assert_null(kept.token);
+}
+
+static void test_logout_of_nobody(void **state)
+{
+	VTAP_CLEANUP(fake_end) struct fake f, g;
+
+	fake_begin(&f, NULL);
+	assert_int_equal(RUN(&f, "logout"), VTAP_EXIT_REFUSED);
+	says(&f, "", "vtap: nobody is logged in to http://127.0.0.1:8750\n");
+	/* A token that is good no more is forgotten. */
+	fake_begin(&g, (const struct fake_exchange[]){{"POST", "/v1/logout", NULL, 401, PROBLEM(401, "", "old")}, {}});
+	g.settings.profile_path = strdup(file_path);
+	g.settings.bearer = strdup("t1");
+	assert_int_equal(RUN(&g, "logout"), 0);
+}
+
+static void test_once(void **state)
+{
+	VTAP_CLEANUP(fake_end) struct fake f, g;
+
+	fake_begin(&f, (const struct fake_exchange[]){
+			   {"POST", "/v1/keys", "{}", 201,
+			    "{\"id\":\"key-00000000000000001\",\"access_key_id\":\"key-00000000000000001\","
+			    "\"secret_access_key\":\"s\"}"},
+			   {},
+		       });
+	f.cli.terminal = true;
+	assert_int_equal(RUN(&f, "key", "create"), 0);
+	says(&f,
+	     "id                 key-00000000000000001\n"
+	     "access_key_id      key-00000000000000001\n"
+	     "secret_access_key  s\n",
+	     "vtap: keep the secret: it is not shown again\n");
+	fake_begin(&g,
+		   (const struct fake_exchange[]){
+		       {"POST", "/v1/hosts/h/token", NULL, 201, "{\"token\":\"vtapjoin-x\",\"expires\":\"y\"}"}, {}});
+	assert_int_equal(RUN(&g, "host", "token", "h"), 0);
+	says(&g, "vtapjoin-x\n", "");
+}
+
+static void test_stats(void **state)
+{
+	VTAP_CLEANUP(fake_end) struct fake f;
+
+	fake_begin(
+	    &f,
+	    (const struct fake_exchange[]){
+		{"GET", "/v1/sessions/web/stats", NULL, 200,
+		 "{\"counters\":{\"in\":{\"matched_packets\":3,\"lost_no_route\":1},\"out\":{\"matched_packets\":4}},"
+		 "\"rates\":{\"mirrored_bits_per_second\":1234.5},"
+		 "\"hosts\":[{\"host\":\"a\",\"counters\":{\"in\":{\"matched_packets\":3,\"mirrored_packets\":2,"
+		 "\"lost_no_route\":1},\"out\":{\"matched_packets\":4,\"mirrored_packets\":4}}}]}"},
+		{},
+	    });
+	assert_int_equal(RUN(&f, "session", "stats", "web"), 0);
+	says(&f,
+	     "rates.mirrored_bits_per_second  1234\n"
+	     "counters:\n"
+	     "  COUNTER          IN  OUT\n"
+	     "  matched_packets  3   4\n"
+	     "  lost_no_route    1   -\n"
+	     "hosts:\n"
+	     "  HOST  MATCHED PACKETS  MIRRORED PACKETS  LOST PACKETS\n"
+	     "  a     7                6                 1\n",
+	     "");
+}
+
+static void test_history(void **state)
+{
+	VTAP_CLEANUP(fake_end) struct fake f;
+
+	fake_begin(&f, (const struct fake_exchange[]){
+			   {"GET", "/v1/sessions/web/stats/history?seconds=20", NULL, 200,
+			    "{\"step\":10,\"end\":1000000000,\"matched_packets\":[1,2],\"mirrored_packets\":[1,1],"
+			    "\"mirrored_bytes\":[60,60],\"lost_packets\":[0,1]}"},
+			   {},
+		       });
+	assert_int_equal(RUN(&f, "session", "history", "web", "--seconds", "20"), 0);
+	says(&f,
+	     "UNTIL                 MATCHED PACKETS  MIRRORED PACKETS  MIRRORED BYTES  LOST PACKETS\n"
+	     "2001-09-09T01:46:30Z  1                1                 60              0\n"
+	     "2001-09-09T01:46:40Z  2                1                 60              1\n",
+	     "");
+}
+
+static void test_check(void **state)
+{
+	VTAP_CLEANUP(fake_end) struct fake f, g;
+
+	fake_begin(&f,
+		   (const struct fake_exchange[]){{"POST", "/v1/sessions/web/check", NULL, 200,
+						   "{\"hops\":[{\"hop\":\"source\",\"state\":\"ok\"},{\"hop\":\"path\","
+						   "\"state\":\"failed\",\"detail\":\"lost\"}]}"},
+						  {}});
+	assert_int_equal(RUN(&f, "session", "check", "web"), VTAP_EXIT_REFUSED);
+	says(&f, "HOP     STATE   DETAIL\nsource  ok      -\npath    failed  lost\n", "");
+	fake_begin(&g, (const struct fake_exchange[]){{"POST", "/v1/sessions/web/check", NULL, 200,
+						       "{\"hops\":[{\"hop\":\"source\",\"state\":\"ok\"}]}"},
+						      {}});
+	assert_int_equal(RUN(&g, "session", "check", "web"), 0);
+}
+
+static void test_lists_inside(void **state)
+{
+	VTAP_CLEANUP(fake_end) struct fake f;
+
+	fake_begin(
+	    &f,
+	    (const struct fake_exchange[]){
+		{"GET", "/v1/trace?interface=web&direction=in", NULL, 200,
+		 "{\"sessions\":[{\"session\":\"tms-1\",\"name\":\"s\",\"number\":1,\"mode\":\"copy\",\"taken\":true,"
+		 "\"rule\":null,\"reason\":\"it has no filter\"}]}"},
+		{},
+	    });
+	assert_int_equal(RUN(&f, "trace", "--interface", "web", "--direction", "in"), 0);
+	says(&f, "SESSION  NUMBER  MODE  TAKEN  RULE  REASON\ntms-1    1       copy  yes    -     it has no filter\n",
+	     "");
+}
+
+static void test_audit(void **state)
+{
+	VTAP_CLEANUP(fake_end) struct fake f;
+
+	fake_begin(
+	    &f,
+	    (const struct fake_exchange[]){
+		{"GET", "/v1/audit?user=bob&since=2026-11-21T15%3A00%3A00Z&limit=500", NULL, 200,
+		 "{\"items\":[{\"time\":\"t1\",\"user\":\"user-1\",\"user_name\":\"bob\",\"method\":\"POST\",\"path\":"
+		 "\"/v1/"
+		 "x\",\"outcome\":\"refused\",\"reason\":\"no\"},{\"time\":\"t2\",\"action\":\"expired\",\"resource\":"
+		 "\"y\",\"outcome\":\"done\"}],\"next\":null}"},
+		{},
+	    });
+	assert_int_equal(RUN(&f, "audit", "list", "--user", "bob", "--since", "2026-11-21T15:00:00Z"), 0);
+	says(&f,
+	     "TIME  WHO  WHAT        OUTCOME  REASON\n"
+	     "t1    bob  POST /v1/x  refused  no\n"
+	     "t2    -    expired y   done     -\n",
+	     "");
+}
+
+static void test_capture(void **state)
+{
+	static const struct fake_exchange script[] = {
+	    {"GET", "/v1/sessions/web/capture?seconds=5", NULL, 200, "0123456789 pcap"}, {}};
+	VTAP_CLEANUP(fake_end) struct fake f, g, h, n;
+	char text[32] = "";
+	FILE *in;
+
+	fake_begin(&f, script);
+	assert_int_equal(RUN(&f, "capture", "web", "--seconds", "5"), 0);
+	says(&f, "0123456789 pcap", "");
+	fake_begin(&g, NULL);
+	g.cli.terminal = true;
+	assert_int_equal(RUN(&g, "capture", "web"), VTAP_EXIT_USAGE);
+	says(&g, "", "vtap: packets are nothing for a terminal: use | tshark -r - or --write FILE\n");
+	fake_begin(&h, script);
+	h.cli.terminal = true;
+	assert_int_equal(RUN(&h, "capture", "web", "--seconds", "5", "-w", file_path), 0);
+	in = fopen(file_path, "r");
+	assert_non_null(fgets(text, sizeof(text), in));
+	fclose(in);
+	assert_string_equal(text, "0123456789 pcap");
+	fake_begin(&n, (const struct fake_exchange[]){
+			   {"GET", "/v1/sessions/web/capture", NULL, 403, PROBLEM(403, "", "you may not")}, {}});
+	assert_int_equal(RUN(&n, "capture", "web"), VTAP_EXIT_REFUSED);
+	says(&n, "", "vtap: you may not\n");
+}
+
+static void test_capture_to_a_full_disk(void **state)
+{
+	VTAP_CLEANUP(fake_end) struct fake f;
+
+	fake_begin(&f, (const struct fake_exchange[]){{"GET", "/v1/sessions/web/capture", NULL, 200, "packets"}, {}});
+	assert_int_equal(RUN(&f, "capture", "web", "--write", "/dev/full"), VTAP_EXIT_REFUSED);
+	says(&f, "", "vtap: the packets cannot be written: No space left on device\n");
+}
+
+static void test_events(void **state)
+{
+	static const char stream[] =
+	    ": hello\n\nevent: ready\nid: 1\ndata: {\"epoch\":\"e\",\"revision\":1}\n\n"
+	    "event: created\ndata: {\"kind\":\"target\",\"id\":\"tmt-1\",\"resource\":{\"name\":\"ids\"}}\n\n"
+	    "event: state\r\ndata: {\"kind\":\"session\",\ndata: "
+	    "\"id\":\"tms-1\",\"name\":\"web\",\"state\":\"active\"}\r\n\r\n"
+	    "event: deleted\ndata: {\"kind\":\"target\",\"id\":\"tmt-1\"}\n\n";
+	VTAP_CLEANUP(fake_end) struct fake f, g, h, n;
+
+	fake_begin(&f, (const struct fake_exchange[]){{"GET", "/v1/events", NULL, 200, stream}, {}});
+	assert_int_equal(RUN(&f, "events"), 0);
+	says(&f,
+	     "created  target     tmt-1                         ids\n"
+	     "state    session    tms-1                         web active\n"
+	     "deleted  target     tmt-1                         -\n",
+	     "");
+	fake_begin(&g, (const struct fake_exchange[]){{"GET", "/v1/events", NULL, 200, stream}, {}});
+	assert_int_equal(RUN(&g, "events", "--kind", "targets", "--count", "1", "-o", "json"), 0);
+	says(&g, "{\"event\":\"created\",\"kind\":\"target\",\"id\":\"tmt-1\",\"resource\":{\"name\":\"ids\"}}\n", "");
+	fake_begin(&h, NULL);
+	assert_int_equal(RUN(&h, "events", "--kind", "thing"), VTAP_EXIT_USAGE);
+	fake_begin(&n, (const struct fake_exchange[]){{"GET", "/v1/events", NULL, 0, NULL}, {}});
+	assert_int_equal(RUN(&n, "events"), VTAP_EXIT_UNREACHABLE);
+}
+
+static void test_watch(void **state)
+{
+	static const struct fake_exchange script[] = {
+	    {"GET", "/v1/targets?limit=500", NULL, 200, "{\"items\":[],\"next\":null}"},
+	    {"GET", "/v1/targets?limit=500", NULL, 0, NULL},
+	    {"GET", "/v1/targets?limit=500", NULL, 200, "{\"items\":[{\"id\":\"a\"}],\"next\":null}"},
+	    {},
+	};
+	VTAP_CLEANUP(fake_end) struct fake f, g;
+
+	fake_begin(&f, script);
+	f.pauses = 2;
+	assert_int_equal(RUN(&f, "target", "list", "--watch"), 0);
+	says(&f,
+	     "ID  NAME  ADDRESS  INTERFACE  MTU  ENABLED\n\n\n"
+	     "ID  NAME  ADDRESS  INTERFACE  MTU  ENABLED\n"
+	     "a   -     -        -          -    -\n",
+	     "vtap: nobody is there\n");
+	/* A terminal shows one at a time; the last one stays when the controller goes away. */
+	fake_begin(&g, script);
+	g.cli.terminal = true;
+	g.pauses = 1;
+	assert_int_equal(RUN(&g, "target", "list", "--watch"), VTAP_EXIT_UNREACHABLE);
+	assert_string_equal(g.out, "\033[H\033[2JID  NAME  ADDRESS  INTERFACE  MTU  ENABLED\n\n");
+}
+
+static void test_help(void **state)
+{
+	static const struct {
+		const char *argv[5];
+		int status;
+		const char *out, *err;
+	} rows[] = {
+	    {{"help"}, 0, "Usage: vtap NOUN VERB", NULL},
+	    {{"--help"}, 0, "Exit status: 0 done", NULL},
+	    {{"help", "session"}, 0, "stats SESSION", NULL},
+	    {{"session", "--help"}, 0, "stats SESSION", NULL},
+	    {{"session", "create", "-h"}, 0, "--vni 0..16777215", NULL},
+	    {{"help", "session", "list"}, 0, "--watch", NULL},
+	    {{"help", "rule", "add"}, 0, "--filter FILTER", NULL},
+	    {{"help", "apply"}, 0, "-f, --file FILE", NULL},
+	    {{"user", "create", "--help"}, 0, "is asked for, or read from standard input", NULL},
+	    {{"help", "nothing"}, 2, NULL, "there is no help for \"nothing\""},
+	    {{"help", "session", "nothing"}, 2, NULL, "there is no help for \"nothing\""},
+	    {{"help", "apply", "x"}, 2, NULL, "there is no help for \"x\""},
+	    {{NULL}, 2, NULL, "Usage: vtap NOUN VERB"},
+	    {{"session"}, 2, NULL, "Usage: vtap session VERB"},
+	    {{"version"}, 0, "vtap " VTAP_VERSION "\n", NULL},
+	    {{"--version"}, 0, "vtap " VTAP_VERSION "\n", NULL},
+	    {{"completion", "bash"}, 0, "complete -o default -F _vtap vtap", NULL},
+	    {{"completion", "zsh"}, 0, "#compdef vtap", NULL},
+	    {{"completion", "fish"}, 2, NULL, "the shell must be bash or zsh, not \"fish\""},
+	};
+
+	for (size_t i = 0; i < VTAP_ARRAY_SIZE(rows); i++) {
+		VTAP_CLEANUP(fake_end) struct fake f;
+
+		fake_begin(&f, NULL);
+		assert_int_equal(fake_run(&f, rows[i].argv), rows[i].status);
+		if (!strstr(rows[i].out ? f.out : f.err, rows[i].out ? rows[i].out : rows[i].err))
+			fail_msg("row %zu: %s%s", i, f.out, f.err);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_create),        cmocka_unit_test(test_refusals),
+	    cmocka_unit_test(test_many),          cmocka_unit_test(test_pages),
+	    cmocka_unit_test(test_names),         cmocka_unit_test(test_rules),
+	    cmocka_unit_test(test_rule_replace),  cmocka_unit_test(test_secrets),
+	    cmocka_unit_test(test_secret_length), cmocka_unit_test(test_own_password),
+	    cmocka_unit_test(test_login),         cmocka_unit_test(test_logout_of_nobody),
+	    cmocka_unit_test(test_once),          cmocka_unit_test(test_stats),
+	    cmocka_unit_test(test_history),       cmocka_unit_test(test_check),
+	    cmocka_unit_test(test_lists_inside),  cmocka_unit_test(test_audit),
+	    cmocka_unit_test(test_capture),       cmocka_unit_test(test_capture_to_a_full_disk),
+	    cmocka_unit_test(test_events),        cmocka_unit_test(test_watch),
+	    cmocka_unit_test(test_help),
+	};
+	int fd = mkstemp(file_path), r;
+
+	assert_true(fd >= 0);
+	close(fd);
+	r = cmocka_run_group_tests(tests, NULL, NULL);
+	unlink(file_path);
+	return r;
+}
