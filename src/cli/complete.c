@@ -15,6 +15,7 @@ struct line { /* what stands in front of the last word */
 	const struct vtap_command *command;
 	const struct vtap_option *option; /* whose value the last word is; NULL = of none */
 	struct vtap_setting setting; /* likewise; attribute NULL = of none */
+	bool lost; /* no such command */
 	const char *last;
 	struct vtap_candidates *found;
 };
@@ -181,18 +182,20 @@ static void word_pass(struct line *l, const char *word)
 	}
 	if (l->command)
 		return;
-	if (l->noun) {
-		l->command = vtap_command_find(l->noun, word);
-		return;
-	}
-	l->command = vtap_command_find(NULL, word);
-	l->noun = l->command ? NULL : vtap_noun_find(word);
+	l->command = vtap_command_find(l->noun, word);
+	if (!l->command && !l->noun)
+		l->noun = vtap_noun_find(word);
+	else
+		l->lost = !l->command;
+	l->lost = l->lost || (!l->command && !l->noun);
 }
 
 static int candidates_add(struct line *l)
 {
 	int r;
 
+	if (l->lost)
+		return 0;
 	if (l->option || l->setting.attribute) {
 		bool optional = !l->option && l->setting.attribute->type == VTAP_TYPE_BOOL;
 
