@@ -182,7 +182,8 @@ static int commit_make(struct vtap_writer *w, struct vtap_write *batch, struct c
 			continue;
 		commit_add(&c, &at->change->before);
 		commit_add(&c, &at->change->main);
-		at->change->transaction = c.transaction_count - 1;
+		/* A change that only deletes behind itself has the first of those that do it. */
+		at->change->transaction = c.transaction_count ? c.transaction_count - 1 : 0;
 		commit_add(&c, &at->change->after);
 	}
 	*ret_commit = c;
