@@ -13,7 +13,7 @@ PROGRAMS := src/agent/vtap-agent src/cli/vtap src/controller/vtapd
 # Debian's own tools come first: what stands in front of them may be a python3 of another version.
 export PATH := /usr/sbin:/usr/bin:/sbin:/bin:$(PATH)
 
-.PHONY: all deps test-deps asan demo test bench fuzz install check-style clean
+.PHONY: all deps test-deps asan demo play test bench fuzz install check-style clean
 
 all: deps $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -40,6 +40,10 @@ asan: deps $(ASAN)/build.ninja
 
 demo: test-deps all
 	tools/demo
+
+# The demo's VPC, which stays up to try things in.
+play: test-deps all
+	tools/demo --play
 
 test: test-deps all asan
 	tools/run-tests $(BUILD) $(ASAN)

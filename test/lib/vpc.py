@@ -44,7 +44,7 @@ class Host:
 
     def start_agent(self, **options):
         """An agent that joins the VPC's controller."""
-        token = self.vpc.controller.vtap("host", "token", self.name, "--quiet").strip()
+        token = self.vpc.controller.vtap("host", "token", self.name).strip()
         self.agent = Agent(self.namespace, None, controller=self.vpc.controller.url, **options)
         self.agent.start(join=token)
         return self.agent
