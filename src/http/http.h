@@ -23,6 +23,7 @@
 #define VTAP_HTTP_PARAMETERS_MAX 4 /* {names} of one route */
 #define VTAP_HTTP_SEGMENTS_MAX 16 /* of a path: else 404 */
 #define VTAP_HTTP_QUERY_MAX 64 /* parameters of a query: else 400 */
+#define VTAP_HTTP_CHAIN_MAX 8 /* certificates of a server */
 #define VTAP_HTTP_STREAM_MAX_BYTES (1U << 20) /* written to one stream and not yet taken by the client's kernel */
 
 struct vtap_http_endpoint {
@@ -125,7 +126,7 @@ int vtap_http_stream_write(struct vtap_http_stream *s, const void *data, size_t 
 void vtap_http_stream_end(struct vtap_http_stream *s);
 
 struct vtap_http_tls { /* PEM texts, copied */
-	const char *certificate, *key; /* the certificate may be followed by its chain */
+	const char *certificate, *key; /* the certificate may be followed by its chain: VTAP_HTTP_CHAIN_MAX in all */
 	const char
 	    *client_authority; /* certificates of this authority are asked for, and optional; NULL = never asked for */
 };

@@ -8,14 +8,13 @@
 
 #include "http/private.h"
 
-#define CHAIN_MAX 8 /* certificates of a server */
 #define SERIAL_MAX_BYTES 32
 
 const char vtap_http_tls_priorities[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%SERVER_PRECEDENCE";
 
 struct vtap_http_identity {
 	struct vtap_http_identity *previous; /* owned: handshakes that have begun still use it */
-	gnutls_pcert_st chain[CHAIN_MAX]; /* owned */
+	gnutls_pcert_st chain[VTAP_HTTP_CHAIN_MAX]; /* owned */
 	unsigned count;
 	gnutls_privkey_t key; /* owned */
 };
@@ -62,12 +61,13 @@ int vtap_http_identity_new(const char *certificate, const char *key, struct vtap
 {
 	VTAP_CLEANUP(vtap_http_identity_freep) struct vtap_http_identity *i = NULL;
 	gnutls_datum_t certificate_text = datum(certificate), key_text = datum(key);
-	unsigned count = CHAIN_MAX;
+	unsigned count = VTAP_HTTP_CHAIN_MAX;
 
 	i = calloc(1, sizeof(*i));
 	if (!i)
 		return -ENOMEM;
-	if (gnutls_pcert_list_import_x509_raw(i->chain, &count, &certificate_text, GNUTLS_X509_FMT_PEM, 0) < 0)
+	if (gnutls_pcert_list_import_x509_raw(i->chain, &count, &certificate_text, GNUTLS_X509_FMT_PEM,
+					      GNUTLS_X509_CRT_LIST_IMPORT_FAIL_IF_EXCEED) < 0)
 		return -EINVAL;
 	i->count = count;
 	if (count == 0 || gnutls_privkey_init(&i->key) < 0 ||

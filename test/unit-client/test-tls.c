@@ -355,6 +355,18 @@ static void test_what_is_no_pair_is_refused(void **state)
 	}
 }
 
+static void test_limit_of_the_chain(void **state)
+{
+	_cleanup_free_ char *chain = calloc(VTAP_HTTP_CHAIN_MAX + 2, strlen(pki.server.certificate));
+
+	assert_non_null(chain);
+	for (size_t i = 0; i < VTAP_HTTP_CHAIN_MAX; i++)
+		(void)strcat(chain, i == 0 ? pki.server.certificate : pki.authority.certificate);
+	assert_int_equal(vtap_http_server_set_certificate(server, chain, pki.server.key), 0);
+	(void)strcat(chain, pki.authority.certificate);
+	assert_int_equal(vtap_http_server_set_certificate(server, chain, pki.server.key), -EINVAL);
+}
+
 static int raw_connect(void)
 {
 	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(vtap_http_server_port(server))};
@@ -398,6 +410,20 @@ static void test_what_is_no_tls_is_refused(void **state)
 	drive_until(NULL, is_readable, &plain_fd);
 	n = recv(plain_fd, reply, sizeof(reply), 0);
 	assert_true(n <= 0 || reply[0] == 21);
+}
+
+/* One that connects and says nothing holds no place for ever. */
+static void test_silent_client_is_cut(void **state)
+{
+	uint64_t begin_ms = now_ms();
+	_cleanup_close_ int fd = -1;
+	char byte;
+
+	vtap_http_server_set_timeout_ms(server, 100);
+	fd = raw_connect();
+	drive_until(NULL, is_readable, &fd);
+	assert_int_equal(recv(fd, &byte, 1, 0), 0);
+	assert_true(now_ms() - begin_ms >= 90);
 }
 
 static void test_big_bodies(void **state)
@@ -472,6 +498,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_another_certificate, server_begin, server_end),
 	    cmocka_unit_test(test_what_is_no_pair_is_refused),
 	    cmocka_unit_test_setup_teardown(test_what_is_no_tls_is_refused, server_begin, server_end),
+	    cmocka_unit_test_setup_teardown(test_limit_of_the_chain, server_begin, server_end),
+	    cmocka_unit_test_setup_teardown(test_silent_client_is_cut, server_begin, server_end),
 	    cmocka_unit_test_setup_teardown(test_big_bodies, server_begin, server_end),
 	    cmocka_unit_test_setup_teardown(test_later_and_streams, server_begin, server_end),
 	};
