@@ -155,12 +155,12 @@ static int get_state(struct vtap_call *call, struct vtap_change *change)
 		return -ENOENT;
 	report = vtap_reports_host(c->reports, host->id);
 	call->answer =
-	    json_pack("{s:s, s:s?, s:O?, s:O?, s:s?, s:I, s:I, s:b, s:i}", "state", connection_of(c, h, report), "seen",
-		      report && report->seen_s ? vtap_time_format(report->seen_s, seen) : NULL, "agent",
+	    json_pack("{s:s, s:s?, s:O?, s:O?, s:s?, s:I, s:I, s:b, s:b, s:i}", "state", connection_of(c, h, report),
+		      "seen", report && report->seen_s ? vtap_time_format(report->seen_s, seen) : NULL, "agent",
 		      report ? report->agent : NULL, "uplink", report ? report->uplink : NULL, "error",
 		      report ? report->error : NULL, "revision", (json_int_t)h->revision, "acknowledged",
-		      (json_int_t)h->acknowledged, "current", h->acknowledged == h->revision, "sessions",
-		      (int)h->plan->part_count);
+		      (json_int_t)h->acknowledged, "current", h->acknowledged == h->revision, "waiting",
+		      h->waiter != NULL, "sessions", (int)h->plan->part_count);
 	return call->answer ? 0 : -ENOMEM;
 }
 

@@ -213,7 +213,6 @@ static int put_wire(struct vtap_resolver *v, uint64_t sequence, json_t *value)
 static int delete_thing(struct vtap_resolver *v, const char *id)
 {
 	struct vtap_thing *t = vtap_table_remove(v->things, id);
-	struct vtap_label *l = vtap_table_get(v->labels, id);
 	int r;
 
 	if (!t)
@@ -221,9 +220,18 @@ static int delete_thing(struct vtap_resolver *v, const char *id)
 	r = target_point(v, t, NULL);
 	json_decref(t->value);
 	free(t);
-	if (r >= 0)
-		r = each_user(v, id, vtap_session_refresh);
-	return r >= 0 && l && l->plugged.count ? vtap_label_touch_host(v, l) : r;
+	return r < 0 ? r : each_user(v, id, vtap_session_refresh);
+}
+
+static int delete_host(struct vtap_resolver *v, const char *id)
+{
+	struct vtap_label *l = vtap_label_get(v, id);
+	int r;
+
+	if (!l)
+		return -ENOMEM;
+	r = vtap_label_touch_host(v, l);
+	return r < 0 ? r : delete_thing(v, id);
 }
 
 static const struct {
@@ -231,7 +239,7 @@ static const struct {
 	int (*put)(struct vtap_resolver *v, uint64_t sequence, json_t *value);
 	int (*delete)(struct vtap_resolver *v, const char *id);
 } kinds[] = {
-    {"project", put_project, delete_thing}, {"host", put_host, delete_thing},
+    {"project", put_project, delete_thing}, {"host", put_host, delete_host},
     {"subnet", put_subnet, delete_thing},   {"target", put_target, delete_thing},
     {"filter", put_filter, delete_thing},   {"interface", put_interface, vtap_port_delete},
     {"wire", put_wire, vtap_port_delete},   {"session", vtap_session_put, vtap_session_delete},

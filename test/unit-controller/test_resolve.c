@@ -240,6 +240,9 @@ static void test_a_change_touches_its_hosts(void **state)
 	assert_string_equal(hosts[0], "host-1");
 	world_session(&w, "tms-3", "proj-a", 9, true, "eni-9", "tmt-1");
 	assert_int_equal(take_hosts(&w, hosts, 4), 0);
+	world_delete(&w, "host", "host-2");
+	assert_int_equal(take_hosts(&w, hosts, 4), 1);
+	assert_string_equal(hosts[0], "host-2");
 	world_end(&w);
 }
 
