@@ -211,9 +211,10 @@ static bool refusal_is_due(struct vtap_audit *a)
 
 void vtap_audit_refused(struct vtap_audit *a, const struct vtap_call *call)
 {
+	bool is_anybody = !*call->principal.user && !*call->principal.host;
 	struct refusal *refusal;
 
-	if (!refusal_is_due(a))
+	if (is_anybody && !refusal_is_due(a))
 		return;
 	refusal = calloc(1, sizeof(*refusal));
 	if (!refusal)
@@ -224,9 +225,10 @@ void vtap_audit_refused(struct vtap_audit *a, const struct vtap_call *call)
 		return;
 	}
 	outcome_set(refusal->entry, call, -EACCES);
-	if (a->refusals_left_out > 0)
+	if (is_anybody && a->refusals_left_out > 0) {
 		(void)json_object_set_new(refusal->entry, "left_out", json_integer((json_int_t)a->refusals_left_out));
-	a->refusals_left_out = 0;
+		a->refusals_left_out = 0;
+	}
 	refusal->write = (struct vtap_write){.run = refusal_run, .done = refusal_done, .userdata = refusal};
 	vtap_write_queue(a->controller, &refusal->write);
 }

@@ -175,44 +175,47 @@ static int identity_make(struct vtap_controller *c, const struct vtap_addr *addr
 	return vtap_pki_server_new(&c->authority, (const char *const *)n.array, n.count, CERTIFICATE_DAYS, ret);
 }
 
-static int identity_get(struct vtap_controller *c, const struct vtap_addr *address, struct vtap_identity *ret,
-			struct vtap_error *reterr)
+/* What can be wrong before anything is made. */
+static int options_check(const struct vtap_controller_options *o, struct vtap_http_endpoint *ret_endpoint,
+			 struct vtap_error *reterr)
 {
-	const struct vtap_controller_options *o = c->options;
-	int r;
-
-	if (strcmp(o->certificate_file, "auto") == 0)
-		return identity_make(c, address, ret);
-	if (!o->key_file)
+	if (vtap_http_endpoint_parse(o->listen, ret_endpoint) < 0)
+		return vtap_error_set(reterr, -EINVAL, 0, "--listen", "must be ADDRESS:PORT, not %s", o->listen);
+	if (!o->certificate_file && !vtap_addr_is_loopback(&ret_endpoint->address) && !o->insecure_listen)
+		return vtap_error_set(
+		    reterr, -EINVAL, 0, "--listen",
+		    "without --certificate it must be a loopback address, since passwords and packets "
+		    "would pass in clear; --insecure-listen allows it all the same");
+	if (o->certificate_file && strcmp(o->certificate_file, "auto") != 0 && !o->key_file)
 		return vtap_error_set(reterr, -EINVAL, 0, "--key", "is needed with --certificate %s",
 				      o->certificate_file);
+	return 0;
+}
+
+static int identity_read(const struct vtap_controller_options *o, struct vtap_identity *ret, struct vtap_error *reterr)
+{
+	int r;
+
+	if (!o->certificate_file || strcmp(o->certificate_file, "auto") == 0)
+		return 0;
 	r = file_read(o->certificate_file, &ret->certificate, reterr);
 	return r < 0 ? r : file_read(o->key_file, &ret->key, reterr);
 }
 
-static int serve(struct vtap_controller *c, struct vtap_error *reterr)
+static int serve(struct vtap_controller *c, const struct vtap_addr *address, struct vtap_identity *identity,
+		 struct vtap_error *reterr)
 {
-	const struct vtap_controller_options *o = c->options;
-	VTAP_CLEANUP(vtap_identity_done) struct vtap_identity identity = {};
-	struct vtap_http_endpoint endpoint;
 	struct vtap_http_tls tls;
-	int r;
+	int r = 0;
 
-	if (vtap_http_endpoint_parse(o->listen, &endpoint) < 0)
-		return vtap_error_set(reterr, -EINVAL, 0, "--listen", "must be ADDRESS:PORT, not %s", o->listen);
-	if (!o->certificate_file) {
-		if (!vtap_addr_is_loopback(&endpoint.address) && !o->insecure_listen)
-			return vtap_error_set(
-			    reterr, -EINVAL, 0, "--listen",
-			    "without --certificate it must be a loopback address: passwords and packets "
-			    "would pass in clear; --insecure-listen allows it all the same");
+	if (!c->options->certificate_file)
 		return vtap_api_new(c, NULL, &c->api, reterr);
-	}
-	r = identity_get(c, &endpoint.address, &identity, reterr);
+	if (!identity->certificate)
+		r = identity_make(c, address, identity);
 	if (r < 0)
 		return r;
 	tls = (struct vtap_http_tls){
-	    .certificate = identity.certificate, .key = identity.key, .client_authority = c->authority.certificate};
+	    .certificate = identity->certificate, .key = identity->key, .client_authority = c->authority.certificate};
 	return vtap_api_new(c, &tls, &c->api, reterr);
 }
 
@@ -232,6 +235,8 @@ int vtap_controller_new(const struct vtap_controller_options *options, struct vt
 			struct vtap_error *reterr)
 {
 	VTAP_CLEANUP(vtap_controller_freep) struct vtap_controller *c = calloc(1, sizeof(*c));
+	VTAP_CLEANUP(vtap_identity_done) struct vtap_identity identity = {};
+	struct vtap_http_endpoint endpoint;
 	int r;
 
 	if (!c)
@@ -240,13 +245,17 @@ int vtap_controller_new(const struct vtap_controller_options *options, struct vt
 	descriptors_raise();
 	r = vtap_crypto_init();
 	if (r >= 0)
+		r = options_check(options, &endpoint, reterr);
+	if (r >= 0)
+		r = identity_read(options, &identity, reterr);
+	if (r >= 0)
 		r = store_open(c, reterr);
 	if (r >= 0)
 		r = parts_new(c);
 	if (r >= 0)
 		r = parts_load(c, reterr);
 	if (r >= 0)
-		r = serve(c, reterr);
+		r = serve(c, &endpoint.address, &identity, reterr);
 	if (r >= 0 && options->bootstrap_key_file)
 		r = vtap_bootstrap_key(c, options->bootstrap_key_file, reterr);
 	if (r < 0) {

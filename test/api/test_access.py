@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may do what: passwords, tokens, keys, roles, projects, and what needs a system admin."""
+
+import base64
+import concurrent.futures
+
+from base import ApiCase, unique
+from case import main
+from controller import Controller
+
+PASSWORD = "correct horse battery"
+
+
+class Login(ApiCase):
+    def user(self, **more):
+        return self.admin.post("/v1/users", {"name": unique("user"), "password": PASSWORD, **more})
+
+    def login(self, name, password=PASSWORD, **more):
+        return self.controller.anonymous().request("POST", "/v1/login", {"user": name, "password": password, **more})
+
+    def test_the_first_password(self):
+        answer = self.login("admin", self.controller.password)
+        self.assertEqual(answer.status, 200, answer.text)
+        who = self.controller.client(answer.json["token"]).get("/v1/whoami")
+        self.assertEqual((who["name"], who["system_admin"], who["key"]), ("admin", True, None))
+
+    def test_tokens(self):
+        user = self.user(roles=[{"project": self.project, "role": "viewer"}])
+        first, second = (self.login(user["name"]).json["token"] for _ in range(2))
+        self.assertNotEqual(first, second)
+        client = self.controller.client(first)
+        self.assertEqual((client.get("/v1/whoami")["user"], client.get("/v1/targets")["total"]), (user["id"], 0))
+        self.assertEqual(self.login(user["id"]).status, 200)
+        self.assertEqual(client.request("POST", "/v1/logout").status, 204)
+        self.refused(401, "GET", "/v1/whoami", client=client)
+        self.controller.client(second).get("/v1/whoami")
+        self.refused(400, "POST", "/v1/logout")
+
+    def test_how_long_a_token_lives(self):
+        user = self.user()
+        for ttl in ("1m", "30d", "12h", None):
+            self.assertEqual(self.login(user["name"], ttl=ttl).status, 200, ttl)
+        for ttl in ("59s", "31d", 60, "soon"):
+            answer = self.login(user["name"], ttl=ttl)
+            self.assertEqual((answer.status, answer.json["field"]), (400, "ttl"), ttl)
+
+    def test_wrong_ones_look_alike(self):
+        user = self.user()
+        without = self.admin.post("/v1/users", {"name": unique("user")})
+        disabled = self.user(disabled=True)
+        answers = [self.login(user["name"], "wrong password"), self.login("nobody"), self.login(without["name"]),
+                   self.login(disabled["name"])]
+        self.assertEqual({(answer.status, answer.text) for answer in answers}, {(401, answers[0].text)})
+        self.assertIn("Basic", answers[0].headers["WWW-Authenticate"])
+
+    def test_bad_bodies(self):
+        for body, field in (({"user": "a"}, "password"), ({"password": "a"}, "user"), ({"user": 1, "password": "a"}, "user"),
+                            ({"user": "a", "password": "b", "more": 1}, "more")):
+            self.refused(400, "POST", "/v1/login", body, field)
+
+    def test_a_changed_password_ends_other_tokens(self):
+        user = self.user()
+        mine, other = (self.controller.client(self.login(user["name"]).json["token"]) for _ in range(2))
+        path = f"/v1/users/{user['id']}/password"
+        self.refused(400, "POST", path, {"password": "another password"}, "current", client=mine)
+        self.refused(403, "POST", path, {"password": "another password", "current": "wrong"}, "current", client=mine)
+        self.assertEqual(mine.request("POST", path, {"password": "another password", "current": PASSWORD}).status, 204)
+        mine.get("/v1/whoami")
+        self.refused(401, "GET", "/v1/whoami", client=other)
+        self.assertEqual(self.login(user["name"]).status, 401)
+        self.assertEqual(self.login(user["name"], "another password").status, 200)
+        self.assertEqual(self.admin.request("POST", path, {"password": PASSWORD}).status, 204)
+        self.refused(401, "GET", "/v1/whoami", client=mine)
+        self.refused(404, "POST", path, {"password": PASSWORD}, client=self.make_user("admin")["client"])
+        self.admin.patch(f"/v1/users/{user['id']}", {"password": "a third password"})
+        self.assertEqual(self.login(user["name"], "a third password").status, 200)
+
+    def test_password_limits(self):
+        for good in ("p" * 10, "p" * 64, "é" * 64):
+            self.admin.post("/v1/users", {"name": unique("user"), "password": good})
+        for bad in ("p" * 9, "p" * 65, "tab\tin a password", 1234567890):
+            self.refused(400, "POST", "/v1/users", {"name": unique("user"), "password": bad}, "password")
+            self.refused(400, "POST", f"/v1/users/{self.user()['id']}/password", {"password": bad}, "password")
+
+    def test_passwords_are_never_shown(self):
+        user = self.user()
+        text = self.admin.request("GET", f"/v1/users/{user['id']}").text
+        self.assertNotIn("password", text)
+        self.assertNotIn("password", self.admin.request("GET", "/v1/users?name=" + user["name"]).text)
+        self.assertNotIn(PASSWORD, self.admin.request("GET", "/v1/audit?limit=1000").text)
+
+
+class RateLimit(ApiCase):
+    """Each method has a controller of its own: failures count for the address, too."""
+
+    def setUp(self):
+        self.controller = Controller(store="memory")
+        self.addCleanup(self.controller.close)
+
+    def try_login(self, name, password="wrong password"):
+        return self.controller.anonymous().request("POST", "/v1/login", {"user": name, "password": password})
+
+    def test_of_a_user(self):
+        self.assertEqual([self.try_login("admin").status for _ in range(5)], [401] * 5)
+        answer = self.try_login("admin", self.controller.password)
+        self.assertEqual(answer.status, 429)
+        self.assertTrue(1 <= int(answer.headers["Retry-After"]) <= 13, answer.headers["Retry-After"])
+        self.assertEqual(self.try_login("other").status, 401)
+
+    def test_success_forgives(self):
+        for _ in range(3):
+            self.assertEqual([self.try_login("admin").status for _ in range(4)], [401] * 4)
+            self.assertEqual(self.try_login("admin", self.controller.password).status, 200)
+
+    def test_of_an_address(self):
+        statuses = [self.try_login(f"nobody{i}").status for i in range(30)]
+        self.assertEqual(statuses[:20], [401] * 20)
+        self.assertIn(429, statuses)
+
+    def test_at_the_same_time(self):
+        with concurrent.futures.ThreadPoolExecutor(16) as pool:
+            statuses = list(pool.map(lambda _: self.try_login("admin").status, range(16)))
+        self.assertLessEqual(statuses.count(401), 6)
+        self.assertGreaterEqual(statuses.count(429), 10)
+
+
+class Keys(ApiCase):
+    def test_life(self):
+        user = self.make_user("viewer")
+        made = user["client"].post("/v1/keys", {"name": unique("mine")})
+        self.assertEqual((made["user"], made["access_key_id"]), (user["id"], made["id"]))
+        client = self.controller.client((made["id"], made["secret_access_key"]))
+        self.assertEqual(client.get("/v1/whoami")["key"], made["id"])
+        shown = user["client"].request("GET", f"/v1/keys/{made['id']}").text
+        self.assertNotIn("secret", shown)
+        self.assertNotIn(made["secret_access_key"], self.admin.request("GET", "/v1/audit?limit=1000").text)
+        client.get("/v1/whoami")
+        user["client"].post(f"/v1/keys/{made['id']}/disable")
+        self.refused(401, "GET", "/v1/whoami", client=client)
+        user["client"].post(f"/v1/keys/{made['id']}/enable")
+        client.get("/v1/whoami")
+        user["client"].delete(f"/v1/keys/{made['id']}")
+        self.refused(401, "GET", "/v1/whoami", client=client)
+
+    def test_of_others(self):
+        one, two = self.make_user("admin"), self.make_user("admin")
+        self.refused(404, "GET", f"/v1/keys/{two['key'][0]}", client=one["client"])
+        self.refused(404, "DELETE", f"/v1/keys/{two['key'][0]}", client=one["client"])
+        self.assertEqual([item["id"] for item in one["client"].get("/v1/keys")["items"]], [one["key"][0]])
+        self.refused(403, "POST", "/v1/keys", {"user": two["id"]}, "user", client=one["client"])
+        self.refused(400, "PATCH", f"/v1/keys/{one['key'][0]}", {"user": two["id"]}, client=self.admin)
+
+    def test_a_hundred(self):
+        user = self.make_user()
+        for _ in range(99):
+            user["client"].post("/v1/keys", {})
+        self.refused(409, "POST", "/v1/keys", {}, "user", "100 keys", client=user["client"])
+
+    def test_wrong_credentials(self):
+        key, secret = self.make_user("viewer")["key"]
+        basic = base64.b64encode(f"{key}:{secret}".encode()).decode()
+        for header in (None, "", "Basic", "Basic !", f"Basic {basic[:-8]}", "Basic " + base64.b64encode(b"nocolon").decode(),
+                       "Basic " + base64.b64encode(f"{key}:wrong".encode()).decode(),
+                       "Basic " + base64.b64encode(f"key-00000000000000000:{secret}".encode()).decode(),
+                       "Basic " + "A" * 2000, "Bearer x", f"Digest {basic}", "Bearer vtapagent-x",
+                       "Basic " + base64.b64encode(f"{key}:{secret}\0".encode()).decode()):
+            answer = self.controller.anonymous().request("GET", "/v1/whoami", headers={"Authorization": header})
+            self.assertEqual(answer.status, 401, header)
+            self.assertIn("Basic", answer.headers["WWW-Authenticate"])
+        answer = self.controller.anonymous().request("GET", "/v1/whoami", headers={"Authorization": f"basic {basic}"})
+        self.assertEqual(answer.status, 200)
+
+
+class Roles(ApiCase):
+    def test_viewer_operator_admin(self):
+        viewer, operator, admin = (self.make_user(role)["client"] for role in ("viewer", "operator", "admin"))
+        self.admin.patch(f"/v1/projects/{self.project}", {"allowed_target_cidrs": ["10.9.0.0/24"]})
+        target = operator.post("/v1/targets", {"name": "ids", "address": "10.9.0.1"})["id"]
+        for client in (viewer, operator, admin):
+            self.assertEqual(client.get(f"/v1/targets/{target}")["name"], "ids")
+            self.assertEqual(client.get("/v1/targets")["total"], 1)
+        for method, path, body in (("POST", "/v1/targets", {"address": "10.9.0.2"}), ("PATCH", f"/v1/targets/{target}", {"ttl": 2}),
+                                   ("DELETE", f"/v1/targets/{target}", None), ("POST", f"/v1/targets/{target}/disable", None)):
+            self.refused(403, method, path, body, client=viewer)
+        operator.patch(f"/v1/targets/{target}", {"ttl": 2})
+        self.refused(403, "GET", "/v1/audit", client=operator)
+        self.assertTrue(admin.get("/v1/audit")["items"])
+        self.refused(403, "PATCH", f"/v1/projects/{self.project}", {"description": "x"}, client=operator)
+        admin.patch(f"/v1/projects/{self.project}", {"description": "x"})
+        for field, value in (("quotas", {"sessions": 1}), ("profile", "aws"), ("allowed_target_cidrs", ["0.0.0.0/0"]),
+                             ("account_id", "000000000001"), ("name", unique("mine"))):
+            self.refused(403, "PATCH", f"/v1/projects/{self.project}", {field: value}, field, client=admin)
+
+    def test_only_system_admins(self):
+        admin = self.make_user("admin")["client"]
+        host = self.admin.post("/v1/hosts", {})["id"]
+        for method, path, body in (("POST", "/v1/projects", {"name": unique("p")}), ("POST", "/v1/users", {"name": unique("u")}),
+                                   ("POST", "/v1/hosts", {}), ("PATCH", f"/v1/hosts/{host}", {"uplink": "eth0"}),
+                                   ("POST", "/v1/wires", {"host": host, "device": "br0"}),
+                                   ("DELETE", f"/v1/projects/{self.project}", None)):
+            self.refused(403, method, path, body, client=admin)
+        self.assertEqual(admin.get(f"/v1/hosts/{host}")["id"], host)
+
+    def test_other_projects_are_not_there(self):
+        outsider = self.make_user("admin", project=self.admin.post("/v1/projects", {"name": unique("other")})["id"])["client"]
+        self.api.post("/v1/targets", {"name": "ids", "address": "10.9.0.1"})
+        target = self.api.get("/v1/targets/ids")["id"]
+        filter_id = self.filter()
+        rule = self.api.post(f"/v1/filters/{filter_id}/rules", {"direction": "in", "number": 1})["id"]
+        for method, path, body in (("GET", f"/v1/targets/{target}", None), ("PATCH", f"/v1/targets/{target}", {"ttl": 2}),
+                                   ("DELETE", f"/v1/targets/{target}", None), ("GET", f"/v1/rules/{rule}", None),
+                                   ("PATCH", f"/v1/rules/{rule}", {"number": 2}), ("GET", f"/v1/filters/{filter_id}/rules", None),
+                                   ("PUT", f"/v1/filters/{filter_id}/rules", {"rules": []}), ("DELETE", f"/v1/rules/{rule}", None),
+                                   ("GET", f"/v1/projects/{self.project}", None), ("GET", f"/v1/targets?project={self.project}", None),
+                                   ("POST", f"/v1/targets?project={self.project}", {"address": "10.9.0.1"})):
+            self.refused(404, method, path, body, client=outsider)
+        self.assertEqual(outsider.get("/v1/targets")["total"], 0)
+        self.assertNotIn(self.project, [item["id"] for item in outsider.get("/v1/projects")["items"]])
+        self.assertEqual([item["id"] for item in outsider.get("/v1/users")["items"]], [outsider.get("/v1/whoami")["user"]])
+
+    def test_roles_take_effect_at_once(self):
+        user = self.make_user("viewer")
+        user["client"].get("/v1/targets")
+        self.admin.patch(f"/v1/users/{user['id']}", {"roles": []})
+        self.refused(404, "GET", f"/v1/targets?project={self.project}", client=user["client"])
+        self.admin.patch(f"/v1/users/{user['id']}", {"roles": [{"project": self.project, "role": "operator"}]})
+        user["client"].post("/v1/filters", {})
+
+    def test_which_project(self):
+        other = self.admin.post("/v1/projects", {"name": unique("other")})
+        user = self.make_user(roles=[{"project": self.project, "role": "operator"}, {"project": other["id"], "role": "viewer"}])
+        client = user["client"]
+        self.refused(400, "POST", "/v1/filters", {}, "project", client=client)
+        made = client.post("/v1/filters", {"name": "f"}, {"X-Vtap-Project": self.project})
+        self.assertEqual(made["project"], self.project)
+        self.refused(403, "POST", f"/v1/filters?project={other['name']}", {}, client=client)
+        self.assertEqual(client.get(f"/v1/filters?project={other['name']}")["total"], 0)
+        self.assertEqual((client.get("/v1/filters")["total"], client.get("/v1/filters/f")["id"]), (1, made["id"]))
+
+    def test_the_last_system_admin_stays(self):
+        admin = self.admin.get("/v1/whoami")["user"]
+        for method, path, body in (("DELETE", f"/v1/users/{admin}", None), ("POST", f"/v1/users/{admin}/disable", None),
+                                   ("PATCH", f"/v1/users/{admin}", {"system_admin": False})):
+            self.refused(409, method, path, body, client=self.admin)
+        second = self.make_user(system_admin=True)
+        second["client"].post(f"/v1/users/{admin}/disable")
+        self.refused(401, "GET", "/v1/whoami", client=self.admin)
+        second["client"].post(f"/v1/users/{admin}/enable")
+        self.admin.delete(f"/v1/users/{second['id']}")
+
+
+class Theft(ApiCase):
+    """Mirroring is a way to steal traffic."""
+
+    def test_targets_outside_the_allowed_ranges(self):
+        operator = self.make_user("operator")["client"]
+        self.refused(403, "POST", "/v1/targets", {"address": "10.9.0.1"}, "address", client=operator)
+        self.admin.patch(f"/v1/projects/{self.project}", {"allowed_target_cidrs": ["10.9.0.0/24", "fd00::/8"]})
+        target = operator.post("/v1/targets", {"address": "10.9.0.255"})["id"]
+        operator.post("/v1/targets", {"address": "fd00::1"})
+        for address in ("10.9.1.0", "10.8.255.255", "2001:db8::1"):
+            self.refused(403, "POST", "/v1/targets", {"address": address}, "address", client=operator)
+            self.refused(403, "PATCH", f"/v1/targets/{target}", {"address": address}, "address", client=operator)
+        self.api.patch(f"/v1/targets/{target}", {"address": "192.0.2.1"})
+        operator.patch(f"/v1/targets/{target}", {"ttl": 3})
+
+    def test_private_ranges_on_loopback(self):
+        default = self.admin.get("/v1/projects/default")
+        for address in ("10.1.2.3", "172.16.0.1", "192.168.1.1"):
+            self.make_user("operator", default["id"])["client"].post("/v1/targets", {"address": address})
+        self.refused(403, "POST", "/v1/targets", {"address": "192.0.2.1"}, "address",
+                     client=self.make_user("operator", default["id"])["client"])
+
+    def test_wires(self):
+        host = self.admin.post("/v1/hosts", {})["id"]
+        wire = self.admin.post("/v1/wires", {"host": host, "device": "br0"})["id"]
+        operator = self.make_user("operator")["client"]
+        body = self.session_body(sources=[wire])
+        self.refused(403, "POST", "/v1/sessions", body, "sources[0]", client=operator)
+        made = self.api.post("/v1/sessions", body)
+        operator.patch(f"/v1/sessions/{made['id']}", {"packet_length": 100})
+        self.refused(403, "PATCH", f"/v1/sessions/{self.session(number=5)['id']}", {"sources": [wire], "number": 6}, "sources[0]",
+                     client=operator)
+
+    def test_places_of_interfaces(self):
+        host = self.admin.post("/v1/hosts", {})["id"]
+        operator = self.make_user("operator")["client"]
+        self.refused(403, "POST", "/v1/interfaces", {"host": host, "device": "eth0"}, "host", client=operator)
+        interface = self.interface(host=host, device="tap0")
+        operator.patch(f"/v1/interfaces/{interface}", {"name": "web"})
+        for change, field in (({"device": "eth0"}, "device"), ({"side": "own"}, "side")):
+            self.refused(403, "PATCH", f"/v1/interfaces/{interface}", change, field, client=operator)
+        operator.patch(f"/v1/interfaces/{interface}", {"host": None})
+        self.refused(403, "PATCH", f"/v1/interfaces/{interface}", {"host": host}, "host", client=operator)
+
+
+main()
