@@ -253,6 +253,7 @@ static void connected(struct vtap_agent_feed *f)
 		 f->identity.host);
 	if (vtap_agent_feed_offline_update(f))
 		(void)vtap_loop_apply(f->agent);
+	(void)vtap_agent_feed_devices_look(f);
 	vtap_agent_feed_report(f);
 }
 
@@ -420,6 +421,7 @@ struct vtap_agent_feed *vtap_agent_feed_free(struct vtap_agent_feed *f)
 	vtap_chunks_free(f->chunks);
 	json_decref(f->offer);
 	json_decref(f->document);
+	json_decref(f->devices);
 	vtap_secret_wipe(f->renew_key);
 	free(f->renew_key);
 	free(f->missing);
@@ -462,6 +464,7 @@ static bool contact_save_due(const struct vtap_agent_feed *f)
 void vtap_agent_feed_tick(struct vtap_agent *a)
 {
 	struct vtap_agent_feed *f = a->feed;
+	bool due;
 
 	if (vtap_agent_feed_offline_update(f))
 		(void)vtap_loop_apply(a);
@@ -469,7 +472,12 @@ void vtap_agent_feed_tick(struct vtap_agent *a)
 		contact_save(f);
 	vtap_agent_feed_renew(f);
 	vtap_agent_requests_tick(f);
-	if (f->state == VTAP_FEED_CONNECTED && ++f->report_ticks >= VTAP_FEED_REPORT_TICKS)
+	if (f->state != VTAP_FEED_CONNECTED)
+		return;
+	due = ++f->report_ticks >= VTAP_FEED_REPORT_TICKS;
+	if ((due || f->devices_due) && vtap_agent_feed_devices_look(f))
+		due = true;
+	if (due)
 		vtap_agent_feed_report(f);
 }
 

@@ -62,8 +62,9 @@ struct vtap_agent_feed {
 	bool report_again;
 	unsigned report_ticks; /* since the last one */
 	uint64_t states_hash; /* of all states, as last reported */
-	char devices_hash[VTAP_HASH_STRLEN],
-	    devices_sent[VTAP_HASH_STRLEN]; /* as the controller has them; as under way */
+	json_t *devices; /* owned; of this host */
+	/* Theirs; of those that the controller has; of those under way. */
+	char devices_hash[VTAP_HASH_STRLEN], devices_known[VTAP_HASH_STRLEN], devices_sent[VTAP_HASH_STRLEN];
 	bool devices_due, history_due;
 	size_t history_next; /* first session whose history is still to be sent */
 	int64_t started_s;
@@ -102,6 +103,8 @@ bool vtap_agent_feed_offline_update(struct vtap_agent_feed *f);
 void vtap_agent_feed_report(struct vtap_agent_feed *f);
 /* The same for what changes by itself: at most four a second. */
 void vtap_agent_feed_report_soon(struct vtap_agent_feed *f);
+/* Looks at the devices again; true: they are not what the controller has. */
+bool vtap_agent_feed_devices_look(struct vtap_agent_feed *f);
 /* Whether states differ from those last reported. */
 bool vtap_agent_feed_states_changed(struct vtap_agent_feed *f);
 

@@ -96,17 +96,19 @@ static json_t *uplink_json(const struct vtap_agent *a)
 	return json_null();
 }
 
-static void devices_add(struct vtap_agent_feed *f, json_t *report)
+bool vtap_agent_feed_devices_look(struct vtap_agent_feed *f)
 {
 	json_t *devices = vtap_discover_json(f->agent);
 	_cleanup_free_ char *text = devices ? json_dumps(devices, JSON_COMPACT) : NULL;
 
 	f->devices_due = false;
-	if (text)
-		(void)vtap_hash_hex(text, strlen(text), f->devices_sent);
-	if (text && strcmp(f->devices_sent, f->devices_hash) != 0)
-		(void)json_object_set(report, "devices", devices);
+	if (text) {
+		(void)vtap_hash_hex(text, strlen(text), f->devices_hash);
+		json_decref(f->devices);
+		f->devices = VTAP_STEAL(devices);
+	}
 	json_decref(devices);
+	return strcmp(f->devices_hash, f->devices_known) != 0;
 }
 
 static json_t *report_json(struct vtap_agent_feed *f)
@@ -126,7 +128,9 @@ static json_t *report_json(struct vtap_agent_feed *f)
 	(void)json_object_set_new(report, "error", json_string(f->plan_error));
 	(void)json_object_set_new(report, "uplink", uplink_json(a));
 	(void)json_object_set_new(report, "sessions", sessions_json(a));
-	devices_add(f, report);
+	memcpy(f->devices_sent, f->devices_hash, sizeof(f->devices_sent));
+	if (f->devices && strcmp(f->devices_hash, f->devices_known) != 0)
+		(void)json_object_set(report, "devices", f->devices);
 	if (f->history_due)
 		(void)json_object_set_new(report, "history", vtap_history_json(a, &f->history_next));
 	return report;
@@ -143,7 +147,7 @@ static void wants_take(struct vtap_agent_feed *f, const struct vtap_client_answe
 		const char *part = json_string_value(want);
 
 		if (part && !strcmp(part, "devices"))
-			*f->devices_hash = '\0';
+			*f->devices_known = '\0';
 		if (part && !strcmp(part, "history") && !f->history_due) {
 			f->history_due = true;
 			f->history_next = 0;
@@ -160,7 +164,7 @@ static void on_report(struct vtap_client_answer *answer, void *userdata)
 
 	f->report_id = 0;
 	if (vtap_agent_feed_done(f, answer)) {
-		strcpy(f->devices_hash, f->devices_sent);
+		memcpy(f->devices_known, f->devices_sent, sizeof(f->devices_known));
 		if (f->history_due) {
 			f->history_due = f->history_next < f->agent->config->session_count;
 			f->report_again = f->report_again || f->history_due;

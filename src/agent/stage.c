@@ -2,6 +2,8 @@
 
 #include "agent/stage.h"
 
+#include <string.h>
+
 #define STAGE_NEAR "vtap-near"
 #define STAGE_FAR "vtap-far"
 #define STAGE_END "vtap-end" /* the other end of the port's cable, which nothing ever reaches */
@@ -18,6 +20,11 @@ bool vtap_stage_needed(const struct vtap_agent *a)
 bool vtap_stage_has(const struct vtap_agent *a, uint32_t ifindex)
 {
 	return ifindex && (ifindex == a->near_ifindex || ifindex == a->far_ifindex);
+}
+
+bool vtap_stage_owns(const struct vtap_link *link)
+{
+	return !strcmp(link->name, STAGE_NEAR) || !strcmp(link->name, STAGE_FAR) || !strcmp(link->name, STAGE_END);
 }
 
 void vtap_stage_takeover(struct vtap_agent *a)

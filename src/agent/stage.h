@@ -13,6 +13,9 @@ bool vtap_stage_needed(const struct vtap_agent *a);
 /* Whether that device is one of the stage's. */
 bool vtap_stage_has(const struct vtap_agent *a, uint32_t ifindex);
 
+/* The same by name, whoever made it: none of them is ever anybody's interface. */
+bool vtap_stage_owns(const struct vtap_link *link);
+
 /* Finds the stage that an earlier process left. */
 void vtap_stage_takeover(struct vtap_agent *a);
 

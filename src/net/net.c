@@ -67,12 +67,12 @@ static int monitor_open(int *ret_fd)
 int vtap_net_new(vtap_net_callback callback, void *userdata, struct vtap_net **ret_net)
 {
 	VTAP_CLEANUP(vtap_net_freep) struct vtap_net *n = NULL;
-	int r;
+	int r, strict = 1;
 
 	n = calloc(1, sizeof(*n));
 	if (!n)
 		return -ENOMEM;
-	n->monitor_fd = n->route_fd = n->xfrm_fd = n->netfilter_fd = n->packet_fd = -1;
+	n->monitor_fd = n->route_fd = n->strict_fd = n->xfrm_fd = n->netfilter_fd = n->packet_fd = -1;
 	n->callback = callback;
 	n->userdata = userdata;
 
@@ -80,6 +80,11 @@ int vtap_net_new(vtap_net_callback callback, void *userdata, struct vtap_net **r
 	r = netlink_open(NETLINK_ROUTE, 0, &n->route_fd);
 	if (r < 0)
 		return r;
+	r = netlink_open(NETLINK_ROUTE, 0, &n->strict_fd);
+	if (r < 0)
+		return r;
+	if (setsockopt(n->strict_fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &strict, sizeof(strict)) < 0)
+		return -errno;
 	r = netlink_open_optional(NETLINK_XFRM, &n->xfrm_fd);
 	if (r < 0)
 		return r;
@@ -109,6 +114,7 @@ struct vtap_net *vtap_net_free(struct vtap_net *n)
 		return NULL;
 	vtap_closep(&n->monitor_fd);
 	vtap_closep(&n->route_fd);
+	vtap_closep(&n->strict_fd);
 	vtap_closep(&n->xfrm_fd);
 	vtap_closep(&n->netfilter_fd);
 	vtap_closep(&n->packet_fd);

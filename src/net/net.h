@@ -52,6 +52,32 @@ int vtap_net_dispatch(struct vtap_net *n);
 int vtap_net_link_by_name(const struct vtap_net *n, const char *name, struct vtap_link *ret_link);
 int vtap_net_link_by_index(const struct vtap_net *n, uint32_t ifindex, struct vtap_link *ret_link);
 
+/* The i-th of them, by ascending index. -ENOENT at the end. */
+int vtap_net_link_at(const struct vtap_net *n, size_t i, struct vtap_link *ret_link);
+
+/*
+ * Who is behind devices. Calls visit for each of what the kernel knows, in no order, which must not ask anything itself.
+ * Addresses: of that device or of all (ifindex 0), of this namespace (namespace_id -1) or one that has an id here; without
+ * those of the link alone.
+ */
+int vtap_net_addresses_each(struct vtap_net *n, int32_t namespace_id, uint32_t ifindex,
+			    void (*visit)(uint32_t ifindex, const struct vtap_addr *address, void *userdata),
+			    void *userdata);
+/* Neighbours that have answered; bridged: MACs that bridges have learned, by port, without addresses (AF_UNSPEC). */
+int vtap_net_neighbours_each(struct vtap_net *n, bool bridged,
+			     void (*visit)(uint32_t ifindex, const struct vtap_addr *address,
+					   const struct vtap_mac *mac, void *userdata),
+			     void *userdata);
+struct vtap_peer { /* the other end of a cable */
+	int32_t namespace_id; /* -1 = it is in this namespace */
+	uint32_t ifindex; /* there */
+	struct vtap_mac mac;
+};
+/* Of a veth device. -ENOENT: it has none; -EPERM: this process may not look there. */
+int vtap_net_peer(struct vtap_net *n, uint32_t ifindex, struct vtap_peer *ret_peer);
+/* The id of the namespace that fd (of /run/netns/NAME, for example) stands for. -ENOENT: no device here leads there. */
+int vtap_net_namespace_id(struct vtap_net *n, int fd, int32_t *ret_id);
+
 struct vtap_route {
 	uint32_t ifindex; /* device that the packet leaves by */
 	struct vtap_addr gateway; /* AF_UNSPEC: the destination is on the link */

@@ -23,6 +23,7 @@ struct vtap_net_links {
 struct vtap_net {
 	int monitor_fd; /* notifications, never blocks */
 	int route_fd; /* questions and orders by rtnetlink; ethtool's ioctl too */
+	int strict_fd; /* questions whose every attribute counts, other namespaces' ids among them */
 	int xfrm_fd; /* -1 where the kernel has no XFRM */
 	int netfilter_fd; /* -1 where the kernel has no nfnetlink */
 	int packet_fd; /* sends solicitations; bound to no protocol, so it never receives */

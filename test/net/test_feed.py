@@ -10,7 +10,7 @@ import time
 
 from agent import Agent
 from case import main
-from controller import BEARER, HOST, TOKEN, PlayedController, session, session_id
+from played import BEARER, HOST, TOKEN, PlayedController, session, session_id
 from host import COLLECTOR, SLOWNESS, HostCase, Stream
 from lab import CommandFailed, wait_until
 
@@ -276,6 +276,38 @@ class Feed(FeedCase):
         with self.assertRaises(CommandFailed):
             agent.start()
         self.assertIn("has not joined a controller", agent.log())
+
+    def test_devices(self):
+        """What may be mirrored, with what is known of the other end; told again only when it has changed, or is asked for."""
+        guest = self.lab.namespace("other")
+        self.lab.veth(guest, "eth0", self.host, "v2")
+        guest.address("eth0", "10.5.0.7/24")
+        self.host.bridge("br0", ["v2"])
+        self.host.address("br0", "10.5.0.1/24")
+        self.host.ip("tuntap add tap0 mode tap", "tuntap add tun0 mode tun")
+        agent = self.joined(session(1))
+        devices = {device["device"]: device for device in
+                   self.controller.wait_report(lambda report: "devices" in report)["devices"]}
+        self.assertEqual(set(devices), {"v1", "uA", "v2", "br0", "tap0"})
+        self.assertEqual(devices["v2"], {
+            "device": "v2", "kind": "veth", "mac": self.host.mac("v2"), "mtu": 1500, "up": True, "master": "br0", "addresses": [],
+            "behind": [{"mac": guest.mac("eth0"), "addresses": ["10.5.0.7"]}],
+            "guest": {"kind": "netns", "name": str(guest), "id": ""}})
+        self.assertEqual((devices["br0"]["kind"], devices["br0"]["addresses"], devices["br0"]["behind"], devices["br0"]["guest"]),
+                         ("bridge", ["10.5.0.1"], [], None))
+        self.assertEqual((devices["tap0"]["kind"], devices["tap0"]["up"]), ("tap", False))
+        told = len(self.controller.reports)
+        self.lab.veth(guest, "eth1", self.host, "v3")
+        report = self.controller.wait_report(lambda report: "v3" in str(report.get("devices")))
+        self.assertTrue(report["sessions"])
+        self.assertAll(self.controller.reports[1:told], lambda report: "devices" not in report, "devices are told once")
+        self.controller.want = ["devices", "history"]
+        self.controller.put(session(1), session(2, mode="copy"))
+        self.controller.wait_applied()
+        told = len(self.controller.reports)
+        wait_until(lambda: "devices" in str(self.controller.reports[told - 1:]), 10, "devices again")
+        self.assertEqual(self.controller.wait_report(lambda report: "history" in report)["history"]["step"], 10)
+        agent.stop()
 
     def test_time_to_first_packet(self):
         """From a new session in the plan to its first copy at the collector, with no session before and with a hundred."""
