@@ -15,6 +15,7 @@
 
 #define PROBLEM_JOIN "vtap:join-refused"
 #define ANSWER_MAX_BYTES (64U << 10)
+#define JOIN_MAX_BYTES (16U << 10)
 
 static int get_authority(struct vtap_call *call, struct vtap_change *change)
 {
@@ -166,31 +167,16 @@ static int post_answer(struct vtap_call *call, struct vtap_change *change)
 }
 
 const struct vtap_api_route vtap_api_routes_agents[] = {
-    {.method = "GET", .path = "/agent/v1/authority", .handler = get_authority, .flags = VTAP_ROUTE_OPEN},
-    {.method = "POST",
-     .path = "/agent/v1/join",
-     .handler = post_join,
-     .flags = VTAP_ROUTE_OPEN | VTAP_ROUTE_WRITE | VTAP_ROUTE_ONCE},
-    {.method = "POST",
-     .path = "/agent/v1/renew",
-     .handler = post_renew,
-     .flags = VTAP_ROUTE_AGENT | VTAP_ROUTE_WRITE | VTAP_ROUTE_ONCE},
-    {.method = "GET", .path = "/agent/v1/plan", .handler = vtap_feed_get_plan, .flags = VTAP_ROUTE_AGENT},
-    {.method = "GET", .path = "/agent/v1/chunks/{hash}", .handler = get_chunk, .flags = VTAP_ROUTE_AGENT},
-    {.method = "POST",
-     .path = "/agent/v1/report",
-     .handler = post_report,
-     .flags = VTAP_ROUTE_AGENT,
-     .body_max_bytes = VTAP_REPORT_MAX_BYTES},
-    {.method = "POST",
-     .path = "/agent/v1/answer/{id}",
-     .handler = post_answer,
-     .flags = VTAP_ROUTE_AGENT,
-     .body_max_bytes = ANSWER_MAX_BYTES},
-    {.method = "POST",
-     .path = "/agent/v1/capture/{id}",
-     .handler = vtap_capture_upload,
-     .flags = VTAP_ROUTE_AGENT | VTAP_ROUTE_RAW,
-     .body_max_bytes = VTAP_CAPTURE_UPLOAD_MAX_BYTES},
+    {"GET", "/agent/v1/authority", get_authority, VTAP_ROLE_NONE, VTAP_ROUTE_OPEN, NULL, 0},
+    {"POST", "/agent/v1/join", post_join, VTAP_ROLE_NONE, VTAP_ROUTE_OPEN | VTAP_ROUTE_WRITE | VTAP_ROUTE_ONCE, NULL,
+     JOIN_MAX_BYTES},
+    {"POST", "/agent/v1/renew", post_renew, VTAP_ROLE_NONE, VTAP_ROUTE_AGENT | VTAP_ROUTE_WRITE | VTAP_ROUTE_ONCE, NULL,
+     JOIN_MAX_BYTES},
+    {"GET", "/agent/v1/plan", vtap_feed_get_plan, VTAP_ROLE_NONE, VTAP_ROUTE_AGENT, NULL, 0},
+    {"GET", "/agent/v1/chunks/{hash}", get_chunk, VTAP_ROLE_NONE, VTAP_ROUTE_AGENT, NULL, 0},
+    {"POST", "/agent/v1/report", post_report, VTAP_ROLE_NONE, VTAP_ROUTE_AGENT, NULL, VTAP_REPORT_MAX_BYTES},
+    {"POST", "/agent/v1/answer/{id}", post_answer, VTAP_ROLE_NONE, VTAP_ROUTE_AGENT, NULL, ANSWER_MAX_BYTES},
+    {"POST", "/agent/v1/capture/{id}", vtap_capture_upload, VTAP_ROLE_NONE, VTAP_ROUTE_AGENT | VTAP_ROUTE_RAW, NULL,
+     VTAP_CAPTURE_UPLOAD_MAX_BYTES},
     {},
 };

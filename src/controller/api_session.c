@@ -151,11 +151,11 @@ static int get_capture(struct vtap_call *call, struct vtap_change *change)
 }
 
 const struct vtap_api_route vtap_api_routes_sessions[] = {
-    {.method = "GET", .path = "/v1/sessions/{id}/stats", .handler = get_stats, .role = VTAP_ROLE_VIEWER},
-    {.method = "GET", .path = "/v1/sessions/{id}/stats/history", .handler = get_history, .role = VTAP_ROLE_VIEWER},
-    {.method = "GET", .path = "/v1/sessions/{id}/state", .handler = get_state, .role = VTAP_ROLE_VIEWER},
-    {.method = "GET", .path = "/v1/sessions/{id}/preview", .handler = get_preview, .role = VTAP_ROLE_VIEWER},
-    {.method = "POST", .path = "/v1/sessions/{id}/check", .handler = post_check, .role = VTAP_ROLE_OPERATOR},
-    {.method = "GET", .path = "/v1/sessions/{id}/capture", .handler = get_capture, .role = VTAP_ROLE_ADMIN},
+    {"GET", "/v1/sessions/{id}/stats", get_stats, VTAP_ROLE_VIEWER, 0, NULL, 0},
+    {"GET", "/v1/sessions/{id}/stats/history", get_history, VTAP_ROLE_VIEWER, 0, NULL, 0},
+    {"GET", "/v1/sessions/{id}/state", get_state, VTAP_ROLE_VIEWER, 0, NULL, 0},
+    {"GET", "/v1/sessions/{id}/preview", get_preview, VTAP_ROLE_VIEWER, 0, NULL, 0},
+    {"POST", "/v1/sessions/{id}/check", post_check, VTAP_ROLE_OPERATOR, 0, NULL, 4096},
+    {"GET", "/v1/sessions/{id}/capture", get_capture, VTAP_ROLE_ADMIN, 0, NULL, 0},
     {},
 };

@@ -231,6 +231,6 @@ static int get_trace(struct vtap_call *call, struct vtap_change *change)
 }
 
 const struct vtap_api_route vtap_api_routes_trace[] = {
-    {.method = "GET", .path = "/v1/trace", .handler = get_trace, .role = VTAP_ROLE_VIEWER},
+    {"GET", "/v1/trace", get_trace, VTAP_ROLE_VIEWER, 0, NULL, 0},
     {},
 };
