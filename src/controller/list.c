@@ -50,6 +50,8 @@ static void list_done(struct list *l)
 
 static const json_t *step(const json_t *value, const char *path)
 {
+	if (!strchr(path, '.'))
+		return json_object_get(value, path);
 	while (value && *path) {
 		char name[64];
 		size_t length = strcspn(path, ".");
