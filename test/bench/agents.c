@@ -330,7 +330,7 @@ static void turn(void)
 
 int main(int argc, char **argv)
 {
-	struct rlimit files = {.rlim_cur = 1 << 16, .rlim_max = 1 << 16};
+	struct rlimit files;
 	char line[256];
 
 	if (argc != 2) {
@@ -338,7 +338,11 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	url = argv[1];
-	(void)setrlimit(RLIMIT_NOFILE, &files);
+	/* Three descriptors for each agent. */
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &files);
+	}
 	agents = calloc(AGENTS_MAX, sizeof(*agents));
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (!agents || epoll_fd < 0 || vtap_crypto_init() < 0)
