@@ -82,7 +82,8 @@ static const struct vtap_option options_token[] = {
 
 static const struct vtap_option options_file[] = {
     {"file", 'f', VTAP_OPTION_REQUIRED, "FILE", 0, 0, NULL, "The manifest, YAML or JSON; - is standard input"},
-    {"prune", 0, 0, NULL, 0, 0, NULL, "Also delete what earlier manifests of this name made and this one lacks"},
+    {"prune", 0, 0, NULL, 0, 0, NULL,
+     "Also delete what earlier manifests of this name made in the project and this one lacks"},
     {},
 };
 

@@ -24,7 +24,7 @@ struct vtap_plan {
 /*
  * inventory: as for vtap_manifest_make(); it needs the kinds of the manifest and those that they refer to, and with prune all.
  * What the manifest does not say has its default, but for what the controller finds out or assigns: such attributes are left as
- * they are. With prune, what carries the manifest's tag and is not in it is deleted. -EINVAL, -ENOENT, -ENOTUNIQ ... with line and
+ * they are. With prune, what belongs to a project, carries the manifest's tag and is not in it is deleted. -EINVAL, -ENOENT, -ENOTUNIQ ... with line and
  * place in *reterr.
  */
 int vtap_plan_make(const struct vtap_manifest *manifest, const json_t *inventory, bool prune, struct vtap_plan *ret,

@@ -255,11 +255,13 @@ static int late_plan(struct vtap_planner *p)
 	return 0;
 }
 
+/* What belongs to no project may be another project's concern: a manifest of the same name could have made it there. */
 static bool is_pruned(const struct vtap_planner *p, const json_t *resource)
 {
 	const char *tag = text_of(json_object_get(resource, "tags"), VTAP_MANIFEST_TAG), *id = text_of(resource, "id");
 
-	return id && tag && strcmp(tag, p->manifest->name) == 0 && !json_object_get(p->kept, id);
+	return !(p->kind->flags & VTAP_KIND_GLOBAL) && id && tag && strcmp(tag, p->manifest->name) == 0 &&
+	       !json_object_get(p->kept, id);
 }
 
 /* References to later kinds would keep these from being deleted. */

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,13 +66,35 @@ static int line_read(FILE *in, char *buffer, size_t size_bytes)
 	return line_finish(buffer, read);
 }
 
-static int unseen_read(int fd, char *buffer, size_t size_bytes)
+/* The signals are blocked but for the time of waiting, so that none gets lost in front of it. */
+static int unseen_read(int fd, const sigset_t *waiting, char *buffer, size_t size_bytes)
 {
-	ssize_t got = read(fd, buffer, size_bytes - 1);
+	struct pollfd poll = {.fd = fd, .events = POLLIN};
+	ssize_t got;
 
+	if (ppoll(&poll, 1, NULL, waiting) < 0)
+		return -EINTR;
+	got = read(fd, buffer, size_bytes - 1);
 	buffer[got > 0 ? got : 0] = '\0';
 	(void)!write(fd, "\n", 1);
 	return line_finish(buffer, got > 0);
+}
+
+static int unseen_ask(int fd, const char *prompt, const sigset_t *waiting, char *buffer, size_t size_bytes)
+{
+	struct termios shown, unseen;
+	int r;
+
+	if (tcgetattr(fd, &shown) < 0)
+		return -errno;
+	unseen = shown;
+	unseen.c_lflag &= ~(tcflag_t)ECHO;
+	/* In this order: whoever sees the prompt can type unseen. */
+	tcsetattr(fd, TCSAFLUSH, &unseen);
+	dprintf(fd, "%s: ", prompt);
+	r = unseen_read(fd, waiting, buffer, size_bytes);
+	tcsetattr(fd, TCSAFLUSH, &shown);
+	return r;
 }
 
 int vtap_terminal_secret(FILE *in, const char *prompt, char *buffer, size_t size_bytes)
@@ -79,23 +102,23 @@ int vtap_terminal_secret(FILE *in, const char *prompt, char *buffer, size_t size
 	static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
 	_cleanup_close_ int fd = isatty(fileno(in)) ? open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY) : -1;
 	struct sigaction action = {.sa_handler = on_signal}, before[VTAP_ARRAY_SIZE(signals)];
-	struct termios shown, unseen;
+	sigset_t blocked, waiting;
 	int r;
 
-	if (fd < 0 || tcgetattr(fd, &shown) < 0)
+	if (fd < 0)
 		return line_read(in, buffer, size_bytes);
 	caught = 0;
+	sigemptyset(&blocked);
+	for (size_t i = 0; i < VTAP_ARRAY_SIZE(signals); i++)
+		sigaddset(&blocked, signals[i]);
+	sigprocmask(SIG_BLOCK, &blocked, &waiting);
 	for (size_t i = 0; i < VTAP_ARRAY_SIZE(signals); i++)
 		sigaction(signals[i], &action, &before[i]);
-	unseen = shown;
-	unseen.c_lflag &= ~(tcflag_t)ECHO;
-	dprintf(fd, "%s: ", prompt);
-	tcsetattr(fd, TCSAFLUSH, &unseen);
-	r = unseen_read(fd, buffer, size_bytes);
-	tcsetattr(fd, TCSAFLUSH, &shown);
+	r = unseen_ask(fd, prompt, &waiting, buffer, size_bytes);
 	for (size_t i = 0; i < VTAP_ARRAY_SIZE(signals); i++)
 		sigaction(signals[i], &before[i], NULL);
 	if (caught)
 		raise(caught);
+	sigprocmask(SIG_SETMASK, &waiting, NULL);
 	return r;
 }

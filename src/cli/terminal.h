@@ -13,6 +13,7 @@ unsigned vtap_terminal_width(FILE *out);
 bool vtap_terminal_has_colour(FILE *out);
 /*
  * One line without its end. A terminal is asked with the prompt and shows nothing of what is typed; a signal that ends the
- * program puts it back before. -ENODATA for the end of input or an empty line, -E2BIG for a line that does not fit.
+ * program puts it back before. -ENODATA for the end of input or an empty
+ * line, -E2BIG for a line that does not fit, -EINTR.
  */
 int vtap_terminal_secret(FILE *in, const char *prompt, char *buffer, size_t size_bytes);
