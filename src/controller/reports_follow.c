@@ -64,18 +64,20 @@ static const char *label_of(const struct vtap_reports *r, const char *id)
 }
 
 static void note_conflict(struct vtap_reports *r, const char *interface, const struct vtap_follow_place *place,
-			  enum vtap_follow follow)
+			  const char *why)
 {
-	static const char *const why[] = {
-	    [VTAP_FOLLOW_GROUP] = "it was not followed there, as the host is of another group",
-	    [VTAP_FOLLOW_STILL_HERE] = "while its device is still on the host where it is plugged",
-	    [VTAP_FOLLOW_TWICE] = "and in another place: say where it is plugged",
-	};
 	char *text;
 
 	if (asprintf(&text, "its MAC is seen on host %s, device %s, %s", label_of(r, place->host), place->device,
-		     why[follow]) >= 0)
+		     why) >= 0)
 		set_conflict(r, interface, text);
+}
+
+static bool is_taken(const struct vtap_controller *c, const char *host, const char *device)
+{
+	char key[VTAP_OBJECTS_KEY_STRLEN];
+
+	return vtap_objects_referrer_count(c->objects, vtap_objects_device_key(host, device, key), NULL) > 0;
 }
 
 struct moving { /* the write that follows an interface */
@@ -108,14 +110,13 @@ static int run_move(struct vtap_change *c, void *userdata)
 	const struct moving *m = userdata;
 	const struct vtap_objects *objects = m->controller->objects;
 	const struct vtap_object *object = vtap_objects_get(objects, m->interface);
-	char key[VTAP_OBJECTS_KEY_STRLEN];
 
 	if (!object || !vtap_objects_get(objects, m->to_host) || !text_of(object->value, "host") ||
 	    !text_of(object->value, "device") || strcmp(text_of(object->value, "host"), m->from_host) != 0 ||
 	    strcmp(text_of(object->value, "device"), m->from_device) != 0)
 		return -ECANCELED;
-	if (vtap_objects_referrer_count(objects, vtap_objects_device_key(m->to_host, m->to_device, key), NULL))
-		return -EBUSY;
+	if (is_taken(m->controller, m->to_host, m->to_device))
+		return -ECANCELED;
 	return put_moved(c, m, object);
 }
 
@@ -148,6 +149,13 @@ static void move(struct vtap_reports *r, const char *interface, const struct vta
 
 static void follow(struct vtap_reports *r, const char *interface, const json_t *value, const char *mac)
 {
+	static const char *const why[] = {
+	    [VTAP_FOLLOW_STAY] = NULL,
+	    [VTAP_FOLLOW_MOVE] = NULL,
+	    [VTAP_FOLLOW_GROUP] = "it was not followed there, as the host is of another group",
+	    [VTAP_FOLLOW_STILL_HERE] = "while its device is still on the host where it is plugged",
+	    [VTAP_FOLLOW_TWICE] = "and in another place: say where it is plugged",
+	};
 	const struct vtap_sightings *seen = vtap_reports_sightings(r, mac);
 	const char *host = text_of(value, "host"), *device = text_of(value, "device");
 	const struct vtap_report_host *h = host ? vtap_reports_host(r, host) : NULL;
@@ -173,11 +181,13 @@ static void follow(struct vtap_reports *r, const char *interface, const json_t *
 		    .group = group_of(r, seen->array[i].host),
 		};
 	decision = vtap_follow_decide(&q, &place);
-	if (decision == VTAP_FOLLOW_STAY || decision == VTAP_FOLLOW_MOVE)
-		set_conflict(r, interface, NULL);
+	if (why[decision])
+		note_conflict(r, interface, place, why[decision]);
+	else if (decision == VTAP_FOLLOW_MOVE && is_taken(r->controller, place->host, place->device))
+		note_conflict(r, interface, place, "where another interface is plugged");
 	else
-		note_conflict(r, interface, place, decision);
-	if (decision == VTAP_FOLLOW_MOVE)
+		set_conflict(r, interface, NULL);
+	if (decision == VTAP_FOLLOW_MOVE && !vtap_reports_conflict(r, interface))
 		move(r, interface, &q, place);
 }
 
