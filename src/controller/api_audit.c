@@ -24,6 +24,13 @@ struct page {
 	char last[64]; /* key of the last one that was looked at */
 };
 
+static bool is_text(const json_t *entry, const char *member, const char *wanted)
+{
+	const char *text = json_string_value(json_object_get(entry, member));
+
+	return text && strcmp(text, wanted) == 0;
+}
+
 static bool names(const json_t *entry, const char *id)
 {
 	const json_t *change, *path = json_object_get(entry, "path");
@@ -34,14 +41,7 @@ static bool names(const json_t *entry, const char *id)
 		if (strcmp(json_string_value(json_object_get(change, "id")), id) == 0)
 			return true;
 	}
-	return path && strstr(json_string_value(path), id);
-}
-
-static bool is_text(const json_t *entry, const char *member, const char *wanted)
-{
-	const char *text = json_string_value(json_object_get(entry, member));
-
-	return text && strcmp(text, wanted) == 0;
+	return is_text(entry, "resource", id) || (path && strstr(json_string_value(path), id));
 }
 
 static bool fits(const struct page *p, const json_t *entry)

@@ -287,8 +287,7 @@ class FollowTest(AgentCase):
         self.assertEqual(other.plan["sessions"][0]["sources"][0]["device"], "tap7")
         one.poll()
         self.assertEqual(one.plan["sessions"], [])
-        audit = self.admin.get("/v1/audit?limit=50")["items"]
-        self.assertTrue([e for e in audit if (e.get("action"), e.get("resource")) == ("follow", interface)])
+        self.assertIn("follow", [entry.get("action") for entry in self.admin.all(f"/v1/audit?resource={interface}")])
 
     def test_another_device_of_the_same_host(self):
         events = self.controller.events()

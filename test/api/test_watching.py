@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Looking closer: traces of packets, probes along a session's way, live packets."""
+
+import struct
+import threading
+
+from agents import AgentCase
+from case import main
+
+
+class TraceTest(AgentCase):
+    def trace(self, interface, direction="in", **query):
+        path = f"/v1/trace?interface={interface}&direction={direction}"
+        return self.api.get(path + "".join(f"&{name}={value}" for name, value in query.items()))
+
+    def test_who_takes_it_and_why_not_the_others(self):
+        agent = self.agent()
+        interface = self.plugged(agent, "tap1", addresses=["10.0.0.5"])
+        web = self.filter()
+        rule = self.api.post(f"/v1/filters/{web}/rules", {"direction": "in", "number": 10, "protocol": "tcp",
+                                                          "destination_ports": 443})["id"]
+        first = self.session(number=1, sources=[interface], filter=web, name="https")["id"]
+        second = self.session(number=2, sources=[interface])["id"]
+        copy = self.session(number=0, mode="copy", sources=[interface], direction="out")["id"]
+        answer = self.trace(interface, source="10.0.0.9", protocol="tcp", source_port=4000, destination_port=443)
+        self.assertTrue(answer["taken"])
+        self.assertEqual(answer["packet"]["destination"], "10.0.0.5")
+        said = {s["session"]: s for s in answer["sessions"]}
+        self.assertEqual([s["session"] for s in answer["sessions"]], [first, second, copy])
+        self.assertEqual((said[first]["taken"], said[first]["rule"], said[first]["name"]), (True, rule, "https"))
+        self.assertEqual(said[first]["reason"], "rule 10 accepts it")
+        self.assertFalse(said[second]["taken"])
+        self.assertIn(first, said[second]["reason"])
+        self.assertIn("does not mirror", said[copy]["reason"])
+        answer = self.trace(interface, source="10.0.0.9", protocol="udp", destination_port=443)
+        self.assertEqual([s["taken"] for s in answer["sessions"]], [False, True, False])
+        answer = self.trace(interface, "out", destination="10.0.0.9", protocol="icmp", icmp_type=8)
+        self.assertEqual([s["taken"] for s in answer["sessions"]], [False, True, True])
+
+    def test_without_any_session(self):
+        answer = self.trace(self.interface())
+        self.assertEqual((answer["taken"], answer["sessions"]), (False, []))
+
+    def test_questions_that_make_no_sense(self):
+        interface = self.interface()
+        good = f"/v1/trace?interface={interface}&direction=in"
+        self.api.get(good)
+        for more, field in (("&source=x", "source"), ("&source=10.0.0.1&destination=::1", "destination"),
+                            ("&protocol=x", "protocol"), ("&protocol=256", "protocol"), ("&source_port=65536", "source_port"),
+                            ("&protocol=icmp&source_port=1", "source_port"), ("&icmp_type=1", "icmp_type"),
+                            ("&source=::1&protocol=icmp", "protocol"), ("&vlan=4095", "vlan"), ("&vlan=0", "vlan")):
+            self.refused(400, "GET", good + more, field=field)
+        for more in ("&protocol=255", "&source_port=65535", "&vlan=4094", "&source=::1&protocol=icmpv6&icmp_type=255"):
+            self.api.get(good + more)
+        self.refused(400, "GET", f"/v1/trace?interface={interface}&direction=up", field="direction")
+        self.refused(400, "GET", "/v1/trace?direction=in", field="interface")
+        self.refused(404, "GET", "/v1/trace?interface=eni-00000000000000000&direction=in", field="interface")
+        stranger = self.make_user("viewer", self.admin.post("/v1/projects", {})["id"])
+        self.refused(404, "GET", good, client=stranger["client"])
+
+
+class CheckTest(AgentCase):
+    def setUp(self):
+        super().setUp()
+        self.agent_ = self.agent()
+        self.interface_ = self.plugged(self.agent_, "tap1", addresses=["10.0.0.5"], mac="02:00:00:00:00:05")
+        web = self.filter()
+        self.api.post(f"/v1/filters/{web}/rules", {"direction": "in", "number": 10, "protocol": "tcp",
+                                                   "destination_ports": 443})
+        self.session_ = self.session(sources=[self.interface_], filter=web)["id"]
+        self.agent_.follow()
+
+    def check(self, answer):
+        """Begins a check, lets the agent answer its probe with that, and returns what the check says and the probe."""
+        result = {}
+        client = self.client()
+
+        def run():
+            result["answer"] = client.request("POST", f"/v1/sessions/{self.session_}/check")
+        thread = threading.Thread(target=run)
+        poll = self.agent_.start_poll()
+        thread.start()
+        self.agent_.join_poll(poll)
+        request = self.agent_.requests[-1]
+        self.agent_.answer(request, answer)
+        thread.join(30)
+        return result["answer"].json, request
+
+    def test_a_probe_that_arrives(self):
+        hops = [{"hop": hop, "state": "ok", "detail": ""} for hop in ("source", "filter", "delivery")]
+        hops.append({"hop": "path", "state": "unknown", "detail": "the target does not answer echoes"})
+        said, request = self.check({"hops": hops})
+        self.assertEqual((said["ok"], said["hop"], said["hops"]), (True, None, hops))
+        self.assertEqual(said["probes"][0]["host"], self.agent_.host)
+        self.assertEqual((request["type"], request["session"], request["interface"], request["device"]),
+                         ("probe", self.session_, self.interface_, "tap1"))
+        self.assertEqual((request["direction"], request["packet"]["destination"], request["packet"]["destination_port"],
+                          request["packet"]["protocol"]), ("in", "10.0.0.5", 443, 6))
+        self.assertEqual(request["packet"]["destination_mac"], "02:00:00:00:00:05")
+        self.refused(404, "POST", f"/agent/v1/answer/{request['id']}", {}, client=self.agent_.client)
+
+    def test_a_probe_that_is_lost(self):
+        hops = [{"hop": "source", "state": "ok", "detail": ""},
+                {"hop": "filter", "state": "failed", "detail": "the program is not attached"}]
+        said, _ = self.check({"hops": hops})
+        self.assertEqual((said["ok"], said["hop"], said["hops"]), (False, "filter", hops))
+        said, _ = self.check({"failed": "no such session"})
+        self.assertEqual((said["ok"], said["hop"], said["hops"][0]["detail"]), (False, "source", "no such session"))
+        said, _ = self.check({"hops": [{"hop": "x", "state": "ok"}, 7, {"hop": "source", "state": "maybe"}]})
+        self.assertEqual((said["ok"], said["hops"]), (False, []))
+
+    def test_requests_are_repeated_until_they_are_taken(self):
+        client = self.client()
+        thread = threading.Thread(target=client.request, args=("POST", f"/v1/sessions/{self.session_}/check"))
+        poll = self.agent_.start_poll()
+        thread.start()
+        self.agent_.join_poll(poll)
+        number = self.agent_.request_number
+        self.agent_.request_number = 0  # as if the answer had been lost
+        self.assertEqual(self.agent_.poll(wait=30), 200)
+        self.assertEqual(self.agent_.request_number, number)
+        self.assertEqual(self.agent_.poll(), 304)
+        self.agent_.answer(self.agent_.requests[-1], {"failed": "enough"})
+        thread.join(30)
+
+    def test_what_cannot_be_checked(self):
+        path = f"/v1/sessions/{self.session_}/check"
+        viewer = self.make_user("viewer")
+        self.refused(403, "POST", path, client=viewer["client"])
+        operator = self.make_user("operator")
+        self.admin.patch(f"/v1/projects/{self.project}", {"allowed_target_cidrs": ["192.0.2.0/24"]})
+        self.refused(403, "POST", path, client=operator["client"], text="allowed_target_cidrs")
+        self.api.post(f"/v1/sessions/{self.session_}/disable")
+        self.refused(409, "POST", path, text="disabled")
+        cold = self.session(sources=[self.interface()])["id"]
+        self.refused(409, "POST", f"/v1/sessions/{cold}/check", text="none of its sources")
+
+    def test_a_session_that_takes_nothing(self):
+        nothing = self.session(number=5, sources=[self.interface_], filter=self.filter())["id"]
+        said = self.api.post(f"/v1/sessions/{nothing}/check")
+        self.assertEqual((said["ok"], said["hop"]), (False, "filter"))
+
+    def test_a_host_that_was_never_heard(self):
+        host = self.host()
+        session = self.session(sources=[self.interface(host=host, device="tap1")])["id"]
+        said = self.api.post(f"/v1/sessions/{session}/check")
+        self.assertEqual((said["ok"], said["hop"], said["probes"][0]["host"]), (False, "source", host))
+
+
+class CaptureTest(AgentCase):
+    def setUp(self):
+        super().setUp()
+        self.agent_ = self.agent()
+        self.session_ = self.session(sources=[self.plugged(self.agent_, "tap1")])["id"]
+        self.agent_.follow()
+        self.path = f"/v1/sessions/{self.session_}/capture"
+
+    def begin(self, query="", agents=None):
+        """The client's response, once the agents were asked."""
+        agents = agents or [self.agent_]
+        client = self.client()
+        polls = [agent.start_poll() for agent in agents]
+        client.connection.request("GET", self.path + query, headers=client.headers)
+        response = client.connection.getresponse()
+        self.assertEqual((response.status, response.headers["Content-Type"]), (200, "application/vnd.tcpdump.pcap"))
+        for agent, poll in zip(agents, polls):
+            agent.join_poll(poll)
+        response.client = client
+        return response
+
+    def frames(self, data):
+        """Those of a whole file."""
+        self.assertEqual(data[:4], bytes.fromhex("4d3cb2a1"))
+        found, at = [], 24
+        while at < len(data):
+            length = struct.unpack_from("<I", data, at + 8)[0]
+            found.append(data[at + 16:at + 16 + length])
+            at += 16 + length
+        return found
+
+    def test_packets_go_on_to_the_client(self):
+        response = self.begin("?seconds=30&packets=1000")
+        request = self.agent_.requests[-1]
+        self.assertEqual((request["type"], request["session"], request["seconds"], request["packets"]),
+                         ("capture", self.session_, 30, 1000))
+        frames = [bytes([n]) * 60 for n in range(3)]
+        self.assertEqual(self.agent_.upload(request, frames[:2]), 204)
+        self.assertEqual(self.agent_.upload(request, frames[2:], end=True), 204)
+        self.assertEqual(self.frames(response.read()), frames)
+        self.assertEqual(self.agent_.upload(request, frames), 404)
+        audit = self.admin.all(f"/v1/audit?resource={self.session_}")
+        self.assertEqual([entry["detail"]["seconds"] for entry in audit if entry["path"] == self.path], [30])
+
+    def test_as_many_packets_as_were_asked_for(self):
+        response = self.begin("?packets=2")
+        request = self.agent_.requests[-1]
+        frames = [bytes([n]) * 60 for n in range(5)]
+        self.assertEqual(self.agent_.upload(request, frames), 204)
+        self.assertEqual(self.frames(response.read()), frames[:2])
+        self.assertEqual(self.agent_.upload(request, frames), 404)
+
+    def test_several_hosts(self):
+        other = self.agent()
+        self.api.patch(f"/v1/sessions/{self.session_}",
+                       {"sources": [self.plugged(self.agent_, "tap2"), self.plugged(other, "tap1")]})
+        agents = [self.agent_, other]
+        for agent in agents:
+            agent.follow()
+        response = self.begin("", agents)
+        for number, agent in enumerate(agents):
+            self.assertEqual(agent.upload(agent.requests[-1], [bytes([number]) * 60], end=True), 204)
+        self.assertEqual(self.frames(response.read()), [b"\0" * 60, b"\1" * 60])
+
+    def test_an_agent_that_cannot(self):
+        response = self.begin()
+        self.agent_.answer(self.agent_.requests[-1], {"failed": "no such session"})
+        self.assertEqual(self.frames(response.read()), [])
+
+    def test_a_client_that_leaves(self):
+        response = self.begin()
+        request = self.agent_.requests[-1]
+        response.client.connection.sock.close()
+        response.close()
+        while self.agent_.upload(request, [b"x" * 60]) == 204:
+            pass
+
+    def test_what_is_no_upload(self):
+        response = self.begin()
+        request = self.agent_.requests[-1]
+        path = f"/agent/v1/capture/{request['id']}"
+        headers = {"Content-Type": "application/octet-stream"}
+        for body in (b"x", struct.pack("<IIII", 1, 1, 61, 61) + b"x" * 60, struct.pack("<IIII", 1, 10**9, 1, 1) + b"x",
+                     struct.pack("<IIII", 1, 1, 65536, 65536) + b"x" * 65536):
+            self.refused(400, "POST", path, body, client=self.agent_.client, headers=headers)
+        most = struct.pack("<IIII", 1, 1, 65535, 65535) + b"x" * 65535
+        answer = self.agent_.client.request("POST", path, most, headers)
+        self.assertEqual(answer.status, 204)
+        self.assertEqual(self.agent_.client.request("POST", path, b"x" * (256 * 1024 + 1), headers).status, 413)
+        self.refused(404, "POST", "/agent/v1/capture/req-00000000000000000", b"", client=self.agent_.client, headers=headers)
+        stranger = self.agent()
+        self.refused(404, "POST", path, most, client=stranger.client, headers=headers)
+        self.assertEqual(self.agent_.upload(request, [], end=True), 204)
+        self.assertEqual(self.frames(response.read()), [b"x" * 65535])
+
+    def test_more_than_may_pass(self):
+        """4 MiB at once and in a second: the agent's packets beyond are left out, and counted by nobody."""
+        response = self.begin()
+        request = self.agent_.requests[-1]
+        for _ in range(40):
+            self.assertEqual(self.agent_.upload(request, [b"x" * 60000] * 4), 204)
+        self.agent_.upload(request, [], end=True)
+        received = len(response.read())
+        self.assertLess(received, 40 * 4 * 60000)
+        self.assertGreater(received, 60000)
+
+    def test_only_some_at_a_time(self):
+        responses = [self.begin() for _ in range(8)]
+        self.refused(429, "GET", self.path)
+        self.agent_.upload(self.agent_.requests[-1], [], end=True)
+        responses[-1].read()
+        responses.append(self.begin())
+        for request in self.agent_.requests:
+            self.agent_.upload(request, [], end=True)
+        for response in responses:
+            response.read()
+
+    def test_who_may_and_what_cannot(self):
+        for role in ("viewer", "operator"):
+            self.refused(403, "GET", self.path, client=self.make_user(role)["client"])
+        for query, field in (("?seconds=0", "seconds"), ("?seconds=3601", "seconds"), ("?packets=0", "packets"),
+                             ("?packets=1000000001", "packets")):
+            self.refused(400, "GET", self.path + query, field=field)
+        self.api.post(f"/v1/sessions/{self.session_}/disable")
+        self.refused(409, "GET", self.path)
+
+
+main()
