@@ -494,3 +494,13 @@ int vtap_dataplane_program_fd(const struct vtap_dataplane *d, enum vtap_program 
 {
 	return d->program_fds[program];
 }
+
+int vtap_dataplane_run(struct vtap_dataplane *d, enum vtap_program program, uint32_t ifindex, const void *frame,
+		       size_t frame_bytes)
+{
+	struct __sk_buff in = {.ifindex = ifindex};
+	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame, .data_size_in = (uint32_t)frame_bytes, .ctx_in = &in,
+		    .ctx_size_in = sizeof(in), .repeat = 1);
+
+	return bpf_prog_test_run_opts(d->program_fds[program], &options);
+}

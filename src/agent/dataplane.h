@@ -53,6 +53,13 @@ bool vtap_dataplane_is_pinned(const struct vtap_dataplane *d);
 /* The loaded program, for those who run it on packets of their own (BPF_PROG_TEST_RUN). Borrowed; 0 when none is loaded. */
 int vtap_dataplane_program_fd(const struct vtap_dataplane *d, enum vtap_program program);
 
+/*
+ * Runs a source's program on a frame that nobody else sees, as if it had passed that device: what it takes is counted and copied
+ * as if it had. -ENODEV.
+ */
+int vtap_dataplane_run(struct vtap_dataplane *d, enum vtap_program program, uint32_t ifindex, const void *frame,
+		       size_t frame_bytes);
+
 /* Array maps by index. All are copies; a reader in the kernel may still hold the old value until vtap_dataplane_fence(). */
 int vtap_dataplane_plan_read(struct vtap_dataplane *d, uint32_t index, struct vtap_plan *ret_plan);
 int vtap_dataplane_plan_write(struct vtap_dataplane *d, uint32_t index, const struct vtap_plan *plan);

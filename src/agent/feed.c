@@ -319,7 +319,7 @@ static int on_poll_timer(sd_event_source *source, uint64_t usec, void *userdata)
 
 	if (f->poll_id || f->offer || f->state == VTAP_FEED_REVOKED)
 		return 0;
-	if (f->client_stale && !f->in_flight)
+	if (f->client_stale && !f->in_flight && !vtap_agent_requests_busy(f))
 		client_replace(f);
 	/* The first answer after a silence tells that the controller is there: it is not waited for. */
 	f->poll_waits = f->state == VTAP_FEED_CONNECTED;
@@ -471,7 +471,6 @@ void vtap_agent_feed_tick(struct vtap_agent *a)
 	if (contact_save_due(f))
 		contact_save(f);
 	vtap_agent_feed_renew(f);
-	vtap_agent_requests_tick(f);
 	if (f->state != VTAP_FEED_CONNECTED)
 		return;
 	due = ++f->report_ticks >= VTAP_FEED_REPORT_TICKS;

@@ -6,12 +6,15 @@ import os
 import signal
 import stat
 import statistics
+import struct
 import time
 
+import packet
 from agent import Agent
+from capture import Capture
 from case import main
 from played import BEARER, HOST, TOKEN, PlayedController, session, session_id
-from host import COLLECTOR, SLOWNESS, HostCase, Stream
+from host import COLLECTOR, GUEST, SLOWNESS, HostCase, Stream
 from lab import CommandFailed, wait_until
 
 
@@ -308,6 +311,95 @@ class Feed(FeedCase):
         wait_until(lambda: "devices" in str(self.controller.reports[told - 1:]), 10, "devices again")
         self.assertEqual(self.controller.wait_report(lambda report: "history" in report)["history"]["step"], 10)
         agent.stop()
+
+    def answer_to(self, **request):
+        """Asks the agent, and waits for its answer."""
+        identifier = self.controller.ask(**request)
+        wait_until(lambda: identifier in self.controller.answers, 10, "an answer")
+        return self.controller.answers[identifier]
+
+    def probe(self, number=1, protocol=17, **keys):
+        packet_ = {"source": GUEST, "destination": "10.0.0.2", "protocol": protocol, "source_port": 4000, "destination_port": 53,
+                   "icmp_type": None, "icmp_code": None, "vlan": None, "ethertype": 0x800, "source_mac": self.guest.mac("eth0")}
+        answer = self.answer_to(**{"type": "probe", "session": session_id(number), "interface": "eni-1", "device": "v1",
+                                   "direction": "out", "packet": packet_, "mark": "vtap-probe here", **keys})
+        return [(hop["hop"], hop["state"], hop["detail"]) for hop in answer["hops"]]
+
+    def test_probe(self):
+        """One frame that production does not see; each hop says what became of it."""
+        udp = [{"direction": "out", "number": 1, "action": "accept", "protocol": "udp"}]
+        self.joined(session(1, filter="tmf-1"), session(2, "nowhere"), rules={"tmf-1": [udp]})
+        good = [("source", "ok", ""), ("filter", "ok", ""), ("delivery", "ok", "")]
+        with self.capture() as copies, Capture(self.host, "v1") as production:
+            self.assertEqual(self.probe(), good + [("path", "ok", "")])
+            copies.wait(1)
+        inner = copies.copies(66)[0].inner
+        self.assertIn(b"vtap-probe here", inner)
+        parsed = packet.parse(inner)
+        self.assertEqual((parsed.src, parsed.dst, parsed.sport, parsed.dport), (GUEST, "10.0.0.2", 4000, 53))
+        self.assertEqual([frame for frame in production.frames if b"vtap-probe" in frame.data], [])
+        self.assertEqual(self.probe(protocol=6)[1:],
+                         [("filter", "failed", "the rules in force here do not take this packet")])
+        self.assertEqual(self.probe(direction="in"),
+                         [("source", "failed", "no program is attached to v1 in that direction")])
+        self.assertEqual(self.probe(2), [("source", "failed", "the device is none of the session's sources on this host")])
+        self.assertEqual(self.probe(2, device="nowhere"), [("source", "failed", "nowhere does not exist on this host")])
+        self.collector.sysctl({"net.ipv4.icmp_echo_ignore_all": 1})
+        self.assertEqual(self.probe(), good + [("path", "unknown", f"{COLLECTOR} does not answer echoes")])
+        self.host.ip("link set uA down")
+        self.controller.wait_report(lambda report: state_of(report) not in ("active", None))
+        self.assertEqual([hop[:2] for hop in self.probe()],
+                         [("source", "ok"), ("filter", "ok"), ("delivery", "failed"), ("path", "failed")])
+
+    def test_what_cannot_be_asked(self):
+        self.joined(session(1), session(2, packet_length=-1))
+        for request, expected in (({"type": "dance"}, "does not know requests of type dance"),
+                                  ({"type": "probe", "session": session_id(3)}, "not in this host's plan"),
+                                  ({"type": "probe", "session": session_id(2)}, "cannot be used here: packet_length"),
+                                  ({"type": "capture"}, "not in this host's plan"),
+                                  ({"type": "capture", "session": session_id(1), "interfaces": []}, "all interfaces")):
+            with self.subTest(expected):
+                self.assertIn(expected, self.answer_to(**request)["failed"])
+
+    def captured(self, identifier):
+        """The frames, and whether the agent has said that these are all."""
+        frames, parts = [], self.controller.captured.get(identifier, [])
+        for body, _ in parts:
+            while body:
+                _, _, size, wire = struct.unpack_from("<IIII", body)
+                frames.append((body[16:16 + size], wire))
+                body = body[16 + size:]
+        return frames, bool(parts) and parts[-1][1]
+
+    def test_capture(self):
+        """What the collector gets, without outer headers; it ends by itself."""
+        self.joined(session(1, packet_length=100), session(2, mode="copy", encapsulation={"vni": 67}))
+        identifier = self.controller.ask(type="capture", session=session_id(1), seconds=20, packets=7, bytes_per_second=10 ** 6)
+        # The agent listens once it has taken the request, which its next question tells.
+        asked = len(self.controller.connections)
+        wait_until(lambda: len(self.controller.connections) > asked, 10, "the next question")
+        with self.capture() as capture:
+            self.send(10)
+            capture.wait(20)
+        wait_until(lambda: self.captured(identifier)[1], 10, "the end")
+        frames = self.captured(identifier)[0]
+        self.assertEqual([frame for frame, _ in frames], [copy.inner for copy in capture.copies(66)][:7])
+        self.assertEqual({wire for _, wire in frames}, {100})
+        # Another one, that is ended from outside, after its first request.
+        identifier = self.controller.ask(type="capture", session=session_id(2), seconds=20, packets=10 ** 6, bytes_per_second=300)
+        asked = len(self.controller.connections)
+        wait_until(lambda: len(self.controller.connections) > asked, 10, "the next question")
+        self.send(10)
+        wait_until(lambda: self.captured(identifier)[0], 10, "packets")
+        self.assertLessEqual(len(self.captured(identifier)[0]), 2 * 2)  # 128 bytes each, 300 in a second
+        self.controller.ask(type="cancel", request=identifier)
+        asked = len(self.controller.connections)
+        wait_until(lambda: len(self.controller.connections) > asked, 10, "the next question")
+        count = len(self.controller.captured[identifier])
+        with self.capture() as capture:
+            self.send(10)
+            capture.wait(20)
+        self.assertEqual(len(self.controller.captured[identifier]), count)
 
     def test_time_to_first_packet(self):
         """From a new session in the plan to its first copy at the collector, with no session before and with a hundred."""

@@ -154,6 +154,50 @@ static void test_read(void **state)
 	assert_string_equal(p->sessions[0].label, "Ltms-1");
 }
 
+static const char refused_text[] =
+    "{" HEAD(
+	7) ", \"uplink\": null, \"never_mirror\": [{\"port\": 1}], " TARGETS
+	   ", \"filters\": [{\"name\": \"tmf-1\", \"chunks\": [\"" HASH_A "\", \"00\"]}, {\"name\": \"tmf-2\", "
+	   "\"chunks\": [\"" HASH_A "\"]}], \"sessions\": [" SESSION("tms-1", ", \"filter\": \"tmf-1\"") ", " SESSION(
+	       "tms-2",
+	       ", "
+	       "\"filter\": "
+	       "\"tmf-2\"") ", " SESSION("tms-3",
+					 ", \"offline\": \"never\"") ", " SESSION("tms-4",
+										  ", \"next_hop\": "
+										  "\"nat-1\"") ", "
+											       "7,"
+											       " " SESSION("tms-5", "") ", " SESSION(
+												   "tms-6",
+												   ", \"offline\": "
+												   "\"stop-after "
+												   "0s\"") ", "
+													   "{\"name"
+													   "\": "
+													   "\"tms-"
+													   "7\", "
+													   "\"targe"
+													   "t\": "
+													   "\"tmt-"
+													   "2\", "
+													   "\"encap"
+													   "sulatio"
+													   "n\": "
+													   "{\"vni"
+													   "\": "
+													   "1}, "
+													   "\"mode"
+													   "\": "
+													   "\"copy"
+													   "\", "
+													   "\"sourc"
+													   "es\": "
+													   "[{"
+													   "\"devic"
+													   "e\": "
+													   "\"v1\"}"
+													   "]}]}";
+
 /* What is wrong with one does not stop the others, and is told under its own place. */
 static void test_refused(void **state)
 {
@@ -169,50 +213,7 @@ static void test_refused(void **state)
 	    {"tms-6", "offline: must be keep"},
 	    {"tms-7", "target: must be the name of one of the targets, not \"tmt-2\""},
 	};
-	VTAP_CLEANUP(vtap_host_plan_freep)
-	struct vtap_host_plan *p = read_text("{" HEAD(
-	    7) ", \"uplink\": null, \"never_mirror\": [{\"port\": 1}], " TARGETS
-	       ", \"filters\": [{\"name\": \"tmf-1\", \"chunks\": [\"" HASH_A "\", \"00\"]}, {\"name\": \"tmf-2\", "
-	       "\"chunks\": [\"" HASH_A
-	       "\"]}], \"sessions\": [" SESSION("tms-1", ", \"filter\": \"tmf-1\"") ", " SESSION(
-		   "tms-2",
-		   ", "
-		   "\"filter\": "
-		   "\"tmf-2\"") ", " SESSION("tms-3",
-					     ", \"offline\": \"never\"") ", " SESSION("tms-4",
-										      ", \"next_hop\": "
-										      "\"nat-1\"") ", "
-												   "7,"
-												   " " SESSION("tms-5", "") ", " SESSION(
-												       "tms-6",
-												       ", \"offline\": "
-												       "\"stop-after "
-												       "0s\"") ", "
-													       "{\"name"
-													       "\": "
-													       "\"tms-"
-													       "7\", "
-													       "\"targe"
-													       "t\": "
-													       "\"tmt-"
-													       "2\", "
-													       "\"encap"
-													       "sulatio"
-													       "n\": "
-													       "{\"vni"
-													       "\": "
-													       "1}, "
-													       "\"mode"
-													       "\": "
-													       "\"copy"
-													       "\", "
-													       "\"sourc"
-													       "es\": "
-													       "[{"
-													       "\"devic"
-													       "e\": "
-													       "\"v1\"}"
-													       "]}]}");
+	VTAP_CLEANUP(vtap_host_plan_freep) struct vtap_host_plan *p = read_text(refused_text);
 	size_t index = 0;
 
 	assert_int_equal(p->session_count, VTAP_ARRAY_SIZE(wanted));
