@@ -13,6 +13,7 @@
 
 #define CONTENT_TYPE "application/vnd.tcpdump.pcap"
 #define MARGIN_S 5 /* beyond the capture's seconds: the agents' last words */
+#define CANCEL_S 10
 
 struct tapped { /* one host that was asked */
 	struct capture *capture;
@@ -43,11 +44,19 @@ static uint64_t now_usec(const struct vtap_feed *f)
 	return usec;
 }
 
-/* The agents hear of it when they upload the next time. */
+/* An agent that uploads hears of it by that; one that has nothing to say would look at packets on and on. */
+static void close_request(struct capture *c, struct tapped *t)
+{
+	vtap_feed_request_drop(c->feed, VTAP_STEAL(t->request));
+	(void)vtap_feed_request_make(c->feed, t->host, "cancel", json_pack("{s:s}", "request", t->request_id), CANCEL_S,
+				     NULL, NULL, NULL);
+}
+
 static void capture_end(struct capture *c)
 {
 	for (size_t i = 0; i < c->host_count; i++)
-		vtap_feed_request_drop(c->feed, VTAP_STEAL(c->hosts[i].request));
+		if (c->hosts[i].request)
+			close_request(c, &c->hosts[i]);
 	c->timer = sd_event_source_disable_unref(c->timer);
 	if (c->stream)
 		vtap_http_stream_end(VTAP_STEAL(c->stream));
@@ -55,9 +64,15 @@ static void capture_end(struct capture *c)
 	free(c);
 }
 
+/* Ends with the next turn of the loop: the server may be on its way out, with all that wait for it. */
 static void on_stream_gone(void *userdata)
 {
-	capture_end(userdata);
+	struct capture *c = userdata;
+
+	if (c->timer)
+		(void)sd_event_source_set_time(c->timer, 0);
+	else
+		capture_end(c);
 }
 
 static void on_call_gone(struct vtap_call *call)

@@ -223,6 +223,9 @@ class CaptureTest(AgentCase):
         response.close()
         while self.agent_.upload(request, [b"x" * 60]) == 204:
             pass
+        self.agent_.poll()
+        cancel = self.agent_.requests[-1]
+        self.assertEqual((cancel["type"], cancel["request"]), ("cancel", request["id"]))
 
     def test_what_is_no_upload(self):
         response = self.begin()
