@@ -12,6 +12,7 @@
 #include "client/private.h"
 
 #define CONNECT_TIMEOUT_MS 5000
+#define CONNECTIONS 4
 #define EVENTS_MAX 32
 
 static uint64_t now_ms(void)
@@ -143,7 +144,7 @@ static int on_timer(CURLM *multi, long timeout_ms, void *userdata)
 	return timerfd_settime(c->timer_fd, 0, &spec, NULL) == 0 ? 0 : -1;
 }
 
-static int loop_open(struct vtap_client *c)
+static int loop_open(struct vtap_client *c, unsigned connections_max)
 {
 	struct epoll_event event = {.events = EPOLLIN};
 
@@ -159,6 +160,8 @@ static int loop_open(struct vtap_client *c)
 	(void)curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c);
 	(void)curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, on_timer);
 	(void)curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c);
+	(void)curl_multi_setopt(c->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
+				(long)(connections_max > 0 ? connections_max : CONNECTIONS));
 	return 0;
 }
 
@@ -193,7 +196,7 @@ int vtap_client_new(const struct vtap_client_options *options, struct vtap_clien
 	if (r == 0)
 		r = file_make(options->key, &c->key);
 	if (r == 0)
-		r = loop_open(c);
+		r = loop_open(c, options->connections_max);
 	if (r < 0)
 		return r;
 	*ret_client = VTAP_STEAL(c);

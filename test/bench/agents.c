@@ -63,11 +63,9 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-static void fail(const char *format, const char *text)
+static void fail(const char *what, const char *why)
 {
-	(void)fprintf(stderr, "agents: ");
-	(void)fprintf(stderr, format, text);
-	(void)fputc('\n', stderr);
+	(void)fprintf(stderr, "agents: %s: %s\n", what, why);
 	exit(1);
 }
 
@@ -107,7 +105,7 @@ static void start(struct agent *a, const char *method, const char *path, const c
 	(void)snprintf(connection, sizeof(connection), "X-Vtap-Connection: %s:%" PRIu64, a->instance, ++a->requests);
 	r = vtap_client_start(a->client, &request, done, a, &id);
 	if (r < 0)
-		fail("cannot start a request: %s", strerror(-r));
+		fail("cannot start a request", strerror(-r));
 }
 
 static void on_report(struct vtap_client_answer *answer, void *userdata)
@@ -190,7 +188,7 @@ static void on_plan(struct vtap_client_answer *answer, void *userdata)
 		} else {
 			plan = json_loadb(answer->body, answer->body_bytes, 0, NULL);
 			if (!plan)
-				fail("no JSON in the plan of %s", a->host);
+				fail("no JSON in the plan", a->host);
 			a->revision = (uint64_t)json_integer_value(json_object_get(plan, "revision"));
 			(void)snprintf(a->epoch, sizeof(a->epoch), "%s",
 				       json_string_value(json_object_get(plan, "epoch")));
@@ -218,7 +216,7 @@ static void watch(struct agent *a)
 	struct epoll_event e = {.events = EPOLLIN, .data.ptr = a};
 
 	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, vtap_client_fd(a->client), &e) < 0)
-		fail("epoll: %s", strerror(errno));
+		fail("epoll", strerror(errno));
 }
 
 /* The client that joined has no credentials: a new one takes its place. */
@@ -230,7 +228,7 @@ static void connect_again(struct agent *a, const char *certificate, const char *
 
 	a->client = vtap_client_free(a->client);
 	if (vtap_client_new(&options, &a->client, &e) < 0)
-		fail("%s", e.text);
+		fail(url, e.text);
 	watch(a);
 }
 
@@ -244,22 +242,22 @@ static void join(struct agent *a)
 	int r;
 
 	if (authority && vtap_pki_request_new("agent", &a->key, &request) < 0)
-		fail("no signing request for %s", a->token);
+		fail("no signing request", a->token);
 	body =
 	    json_pack("{s:s, s:s?, s:{s:s}}", "token", a->token, "request", request, "agent", "version", VTAP_VERSION);
 	text = json_dumps(body, JSON_COMPACT);
 	json_decref(body);
 	if (!text || vtap_client_new(&options, &a->client, &e) < 0)
-		fail("%s", e.text);
+		fail(url, e.text);
 	r = vtap_client_perform(
 	    a->client,
 	    &(struct vtap_client_request){
 		.method = "POST", .path = "/agent/v1/join", .body = text, .body_bytes = strlen(text)},
 	    &answer);
 	if (r < 0)
-		fail("cannot join: %s", answer.error);
+		fail("cannot join", answer.error);
 	if (answer.status != 201)
-		fail("cannot join: %s", answer.body);
+		fail("cannot join", answer.body);
 	got = json_loadb(answer.body, answer.body_bytes, 0, NULL);
 	(void)snprintf(a->host, sizeof(a->host), "%s", json_string_value(json_object_get(got, "host")));
 	connect_again(a, json_string_value(json_object_get(got, "certificate")),
@@ -280,10 +278,10 @@ static void fetch_authority(void)
 	if (strncmp(url, "https:", 6) != 0)
 		return;
 	if (vtap_client_new(&options, &client, &e) < 0)
-		fail("%s", e.text);
+		fail(url, e.text);
 	if (vtap_client_perform(client, &(struct vtap_client_request){.method = "GET", .path = "/agent/v1/authority"},
 				&answer) < 0)
-		fail("no authority: %s", answer.error);
+		fail("no authority", answer.error);
 	authority = VTAP_STEAL(answer.body);
 	vtap_client_answer_done(&answer);
 }
@@ -293,13 +291,13 @@ static void begin(const char *line, size_t length)
 	struct agent *a;
 
 	if (agent_count == AGENTS_MAX)
-		fail("more than %s agents", "4096");
+		fail("too many agents", "more than 4096");
 	a = &agents[agent_count++];
 	(void)snprintf(a->token, sizeof(a->token), "%.*s", (int)length, line);
 	vtap_random_hex(16, a->instance);
 	a->hashes = calloc(HASHES_MAX, sizeof(*a->hashes));
 	if (!a->hashes)
-		fail("%s", "no memory");
+		fail("cannot start", "no memory");
 	join(a);
 	ask_plan(a);
 }
@@ -346,7 +344,7 @@ int main(int argc, char **argv)
 	agents = calloc(AGENTS_MAX, sizeof(*agents));
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (!agents || epoll_fd < 0 || vtap_crypto_init() < 0)
-		fail("cannot start: %s", strerror(errno));
+		fail("cannot start", strerror(errno));
 	fetch_authority();
 	while (fgets(line, sizeof(line), stdin))
 		begin(line, strcspn(line, "\n"));

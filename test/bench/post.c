@@ -130,6 +130,7 @@ int main(int argc, char **argv)
 	}
 	options.url = argv[1];
 	options.authority = read_authority();
+	options.connections_max = (unsigned)atoi(argv[4]);
 	method = argv[2];
 	path = argv[3];
 	concurrent = atoi(argv[4]);

@@ -69,7 +69,7 @@ static const struct vtap_http_route routes[] = {
 static int scene_begin(void **state)
 {
 	struct vtap_http_server_options options = {.connections_max = 2 * MANY};
-	struct vtap_client_options client = {};
+	struct vtap_client_options client = {.connections_max = MANY};
 	struct scene *scene = calloc(1, sizeof(*scene));
 	char url[64];
 
@@ -162,6 +162,23 @@ static void test_many_at_a_time(void **state)
 	drive_until(scene, &scene->done_count, MANY);
 	assert_int_equal(scene->last.status, 200);
 	assert_string_equal(scene->last.body, "later");
+}
+
+/* One more than there may be connections waits until one of them is free. */
+static void test_connections_max(void **state)
+{
+	struct scene *scene = *state;
+
+	for (size_t i = 0; i < MANY; i++)
+		(void)start(scene, "/wait");
+	(void)start(scene, "/now");
+	drive_until(scene, &scene->waiting_count, MANY);
+	assert_int_equal(scene->done_count, 0);
+	answer(scene->waiting[0]);
+	drive_until(scene, &scene->done_count, 2);
+	for (size_t i = 1; i < MANY; i++)
+		answer(scene->waiting[i]);
+	drive_until(scene, &scene->done_count, MANY + 1);
 }
 
 static void on_done_again(struct vtap_client_answer *a, void *userdata)
@@ -279,6 +296,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_many_at_a_time, scene_begin, scene_end),
+	    cmocka_unit_test_setup_teardown(test_connections_max, scene_begin, scene_end),
 	    cmocka_unit_test_setup_teardown(test_next_request_from_done, scene_begin, scene_end),
 	    cmocka_unit_test_setup_teardown(test_cancel, scene_begin, scene_end),
 	    cmocka_unit_test_setup_teardown(test_cancel_from_done, scene_begin, scene_end),
