@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What has a time to live goes when it has passed, and nothing else. */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "controller/audit.h"
+#include "controller/janitor.h"
+#include "core.h"
+
+#define OLD 700 /* keys of each sort: more than one batch */
+
+struct filling {
+	const char *prefix;
+	int digits; /* of number */
+	uint64_t number;
+	const char *suffix; /* what makes it unique follows */
+	unsigned from;
+};
+
+static int fill(struct vtap_change *c, void *userdata)
+{
+	const struct filling *f = userdata;
+	char key[128];
+	int r = 0;
+
+	for (unsigned i = f->from; i < f->from + 30 && r >= 0; i++) {
+		snprintf(key, sizeof(key), "%s%0*" PRIu64 "%s%04u", f->prefix, f->digits, f->number, f->suffix, i);
+		r = vtap_change_put_key(c, key, "{}", 2);
+		if (r >= 0 && strncmp(key, "due/", 4) == 0)
+			r = vtap_change_put_key(c, key + 25, "v", 1);
+	}
+	return r;
+}
+
+static void fill_many(struct core *core, struct filling f, unsigned count)
+{
+	for (; f.from < count; f.from += 30)
+		assert_int_equal(core_write(core, fill, &f, false), 0);
+}
+
+static int count_item(const struct vtap_store_item *item, void *userdata)
+{
+	return 0;
+}
+
+static ssize_t count(struct core *core, const char *prefix)
+{
+	return vtap_store_page(core->controller.store, prefix, NULL, 1000, count_item, NULL);
+}
+
+static void test_expired(void **state)
+{
+	VTAP_CLEANUP(vtap_janitor_freep) struct vtap_janitor *j = NULL;
+	const uint64_t now_s = (uint64_t)time(NULL), kept_s = VTAP_AUDIT_RETENTION_DAYS * 86400U;
+	struct core core;
+
+	core_begin(&core);
+	fill_many(&core, (struct filling){"audit/", 16, (now_s - kept_s - 100) * 1000000U, "", 0}, OLD);
+	fill_many(&core, (struct filling){"audit/", 16, (now_s - kept_s + 100) * 1000000U, "", 0}, 30);
+	fill_many(&core, (struct filling){"due/", 20, now_s - 100, "/once/", 0}, OLD);
+	fill_many(&core, (struct filling){"due/", 20, now_s + 100, "/token/", 0}, 30);
+	assert_true(count(&core, "audit/") > 700 && count(&core, "due/") > 700 && count(&core, "once/") >= OLD);
+	assert_int_equal(vtap_janitor_new(&core.controller, &j), 0);
+	while (count(&core, "audit/") > 30 || count(&core, "due/") > 30)
+		assert_true(sd_event_run(core.controller.event, 10000000) > 0);
+	assert_int_equal(count(&core, "audit/"), 30);
+	assert_int_equal(count(&core, "due/"), 30);
+	assert_int_equal(count(&core, "once/"), 0);
+	assert_int_equal(count(&core, "token/"), 30);
+	core_end(&core);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_expired)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
