@@ -17,7 +17,7 @@
 
 #define EXIT_BAD_INPUT 2
 #define LISTEN_DEFAULT "127.0.0.1:8750"
-#define STATE_DIR_DEFAULT "/var/lib/vtap"
+#define STATE_DIR_DEFAULT "/var/lib/vtapd"
 
 enum option_key {
 	OPTION_VERBOSE = 'v',

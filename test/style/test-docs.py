@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Man pages, examples and the systemd unit agree with the program and its sources.
+"""Man pages, examples and the systemd units agree with the programs and their sources.
 
-    test-docs.py VTAP-AGENT SERVICE-FILE
+    test-docs.py VTAP-AGENT SERVICE-FILE VTAPD SERVICE-FILE
 """
 
 import pathlib
@@ -24,7 +24,7 @@ def section(page, name):
 
 
 class Docs(unittest.TestCase):
-    agent = service = None
+    agent = service = controller = controller_service = None
 
     def run_agent(self, *arguments):
         return subprocess.run([self.agent, *arguments], text=True, check=False, stdout=subprocess.PIPE,
@@ -37,12 +37,16 @@ class Docs(unittest.TestCase):
             done = self.run_agent("--check", "--config", file.name)
         self.assertEqual(done.returncode, 0, done.stdout)
 
-    def test_every_option_is_described(self):
-        known = set(OPTION.findall(self.run_agent("--help").stdout))
-        described = {option for line in section(MAN["vtap-agent.8"], "OPTIONS").splitlines()
+    def check_options(self, program, page):
+        known = set(OPTION.findall(subprocess.run([program, "--help"], text=True, check=True, stdout=subprocess.PIPE).stdout))
+        described = {option for line in section(page, "OPTIONS").splitlines()
                      if line.startswith("*") for option in OPTION.findall(line)}
         self.assertGreater(len(known), 8)
         self.assertEqual(known, described)
+
+    def test_every_option_is_described(self):
+        self.check_options(self.agent, MAN["vtap-agent.8"])
+        self.check_options(self.controller, (ROOT / "docs" / "man" / "vtapd.8.scd").read_text())
 
     def test_every_key_is_described(self):
         keys = set()
@@ -63,20 +67,26 @@ class Docs(unittest.TestCase):
         with self.assertRaises(AssertionError):
             self.check("targets: []\n")
 
-    def test_unit_is_correct(self):
-        if not shutil.which("systemd-analyze"):
-            self.skipTest("systemd-analyze is not installed")
-        text = pathlib.Path(self.service).read_text()
+    def check_unit(self, program, service):
+        text = pathlib.Path(service).read_text()
         self.assertEqual(set(re.findall(r"@\w+@", text)), set())
         with tempfile.TemporaryDirectory() as folder:
-            unit = pathlib.Path(folder) / "vtap-agent.service"
-            unit.write_text(re.sub(r"=\S*/vtap-agent ", f"={self.agent} ", text))
+            unit = pathlib.Path(folder) / pathlib.Path(service).name
+            unit.write_text(re.sub(rf"=\S*/{pathlib.Path(program).name} ", f"={program} ", text))
             done = subprocess.run(["systemd-analyze", "verify", "--man=no", str(unit)], text=True, check=False,
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.assertEqual((done.returncode, done.stdout), (0, ""))
 
+    def test_units_are_correct(self):
+        if not shutil.which("systemd-analyze"):
+            self.skipTest("systemd-analyze is not installed")
+        self.check_unit(self.agent, self.service)
+        self.check_unit(self.controller, self.controller_service)
+
 
 if __name__ == "__main__":
+    Docs.controller_service = sys.argv.pop()
+    Docs.controller = str(pathlib.Path(sys.argv.pop()).resolve())
     Docs.service = sys.argv.pop()
     Docs.agent = str(pathlib.Path(sys.argv.pop()).resolve())
     unittest.main()
