@@ -20,11 +20,9 @@
 #define IDLE_MS 120000
 
 static const struct vtap_api_route *const tables[] = {
-    vtap_api_routes_health, vtap_api_routes_access, vtap_api_routes_resources, vtap_api_routes_rules,
-    vtap_api_routes_audit,  vtap_api_routes_events,
-#ifdef VTAP_WITH_FEED
-    vtap_api_routes_hosts,  vtap_api_routes_agents, vtap_api_routes_sessions,  vtap_api_routes_trace,
-#endif
+    vtap_api_routes_health,   vtap_api_routes_access, vtap_api_routes_resources, vtap_api_routes_rules,
+    vtap_api_routes_audit,    vtap_api_routes_events, vtap_api_routes_hosts,     vtap_api_routes_agents,
+    vtap_api_routes_sessions, vtap_api_routes_trace,
 };
 
 static const char *const security_headers[] = {"Cache-Control: no-store", "X-Content-Type-Options: nosniff", NULL};
@@ -61,7 +59,6 @@ void vtap_api_get_figures(const struct vtap_api *a, struct vtap_api_figures *ret
 
 static int authenticate_agent(struct vtap_call *call)
 {
-#ifdef VTAP_WITH_FEED
 	struct vtap_error e = {};
 	int r;
 
@@ -73,9 +70,6 @@ static int authenticate_agent(struct vtap_call *call)
 	if (r == -EBUSY)
 		call->problem_type = VTAP_PROBLEM_SUSPENDED;
 	return vtap_call_fail(call, r == -EBUSY ? -EACCES : r == -EACCES ? -EPERM : r, NULL, "%s", e.text);
-#else
-	return -ENOENT;
-#endif
 }
 
 static int authenticate(struct vtap_call *call)

@@ -83,10 +83,8 @@ static int parts_load(struct vtap_controller *c, struct vtap_error *reterr)
 		r = vtap_events_new(c, &c->events);
 	if (r >= 0)
 		r = vtap_janitor_new(c, &c->janitor);
-#ifdef VTAP_WITH_FEED
 	if (r >= 0)
 		r = vtap_feed_new(c, &c->feed);
-#endif
 	return r;
 }
 
@@ -280,9 +278,7 @@ struct vtap_controller *vtap_controller_free(struct vtap_controller *c)
 	if (c->writer)
 		vtap_writer_cancel(c->writer);
 	vtap_api_free(c->api);
-#ifdef VTAP_WITH_FEED
 	vtap_feed_free(c->feed);
-#endif
 	vtap_audit_free(c->audit);
 	vtap_rules_free(c->rules);
 	vtap_writer_free(c->writer);

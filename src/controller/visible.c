@@ -207,9 +207,6 @@ json_t *vtap_call_view(const struct vtap_call *call, const struct vtap_object *o
 	json_t *view = json_copy(object->value), *reasons = NULL;
 	const char *state = "pending";
 
-#ifndef VTAP_WITH_FEED
-	return view;
-#endif
 	if (!view || strcmp(object->kind->name, "session") != 0 || !call->controller->feed)
 		return view;
 	if (vtap_feed_session_state(call->controller->feed, object->id, &state, &reasons) < 0)
