@@ -161,6 +161,11 @@ class Agent:
         self.process.kill()
         self.process.wait()
 
+    def lose_pins(self):
+        """What was pinned is gone, as after a reboot."""
+        self.lab.empty_bpffs(f"{self.name}.bpf")
+        os.mkdir(self.pin_dir)
+
     def memory_bytes(self):
         """Resident memory of the running agent."""
         with open(f"/proc/{self.process.pid}/status") as source:

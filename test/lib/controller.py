@@ -92,7 +92,7 @@ class Client:
                 self.connection.request(method, path, body, headers)
                 response = self.connection.getresponse()
                 return Answer(response.status, response.headers, response.read().decode())
-            except (http.client.BadStatusLine, ConnectionError):
+            except (http.client.BadStatusLine, ConnectionError, ssl.SSLEOFError):
                 self.connection.close()
                 if last:
                     raise

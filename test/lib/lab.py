@@ -78,19 +78,25 @@ class Namespace:
     def __init__(self, lab, label, ipv6):
         self.lab = lab
         self.label = label
+        self.ipv6 = ipv6
         self.name = f"{lab.prefix}-{label}"
         self.path = f"{NETNS_DIR}/{self.name}"
-        lab.on_exit(self._delete)  # before it exists, so that no signal comes between the two
-        run(["ip", "netns", "add", self.name])
-        self.sysctl({"net.ipv6.conf.all.disable_ipv6": int(not ipv6), "net.ipv6.conf.default.disable_ipv6": int(not ipv6),
-                     "net.ipv6.conf.all.accept_dad": 0, "net.ipv6.conf.default.accept_dad": 0,
-                     "net.ipv6.conf.default.router_solicitations": 0})
-        self.ip("link set lo up")
+        lab.on_exit(self.delete)  # before it exists, so that no signal comes between the two
+        self.add()
 
     def __str__(self):
         return self.name
 
-    def _delete(self):
+    def add(self):
+        """Makes it; to be called again only after delete()."""
+        run(["ip", "netns", "add", self.name])
+        off = int(not self.ipv6)
+        self.sysctl({"net.ipv6.conf.all.disable_ipv6": off, "net.ipv6.conf.default.disable_ipv6": off,
+                     "net.ipv6.conf.all.accept_dad": 0, "net.ipv6.conf.default.accept_dad": 0,
+                     "net.ipv6.conf.default.router_solicitations": 0})
+        self.ip("link set lo up")
+
+    def delete(self):
         run(["ip", "netns", "delete", self.name], check=False)
 
     @contextlib.contextmanager
@@ -265,6 +271,12 @@ class Lab:
         self.on_exit(lambda: run(["umount", path], check=False))
         run(["mount", "-t", "bpf", "bpf", path])
         return path
+
+    def empty_bpffs(self, name):
+        """Nothing that was pinned in it is pinned any more."""
+        path = self.path(name)
+        run(["umount", path])
+        run(["mount", "-t", "bpf", "bpf", path])
 
 
 def _is_dead(pid):

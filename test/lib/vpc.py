@@ -31,23 +31,52 @@ class Host:
         self.vpc, self.name, self.address = vpc, name, address
         self.uplink = f"u{name}"
         self.namespace = vpc.lab.namespace(f"host{name}")
-        vpc.plug(self.namespace, self.uplink, address)
-        self.namespace.ip(f"link add vpc type vxlan id 5 local {address} dstport 8472 dev {self.uplink}")
-        self.namespace.bridge("br0", ["vpc"])
+        self.mac = vpc.lab.next_mac()
+        self.cables = {}  # guest's device -> Guest
         self.agent = None
+        self._connect()
+
+    def _connect(self):
+        self.vpc.plug(self.namespace, self.uplink, self.address, self.mac)
+        self.namespace.ip(f"link add vpc type vxlan id 5 local {self.address} dstport 8472 dev {self.uplink}")
+        self.namespace.bridge("br0", ["vpc"])
 
     def guest(self, guest, device):
         """Plugs a guest's cable (which is made) into the bridge as `device`."""
+        self.cables[device] = guest
         self.vpc.lab.veth(guest.namespace, "eth0", self.namespace, device, a_mac=guest.mac)
         self.namespace.ip(f"link set {device} master br0")
         guest.namespace.address("eth0", guest.address + "/24")
 
-    def start_agent(self, **options):
-        """An agent that joins the VPC's controller."""
+    def start_agent(self, wait=True, **options):
+        """An agent that joins the VPC's controller; with the state directory of the one before, if there was one."""
         token = self.vpc.controller.vtap("host", "token", self.name).strip()
-        self.agent = Agent(self.namespace, None, controller=self.vpc.controller.url, **options)
-        self.agent.start(join=token)
+        if self.agent is None:
+            self.agent = Agent(self.namespace, None, controller=self.vpc.controller.url, **options)
+        self.agent.start(join=token, wait=wait)
         return self.agent
+
+    def reboot(self):
+        """
+        As after a loss of power: all that the kernel had is gone, the namespace and what was pinned too, and is set up again
+        with the same guests. The agent, which has kept its state directory, is not started.
+        """
+        self.agent.kill9()
+        self.agent.lose_pins()
+        for guest in self.cables.values():
+            guest.namespace.ip("link delete eth0")
+        self.namespace.delete()
+        self.namespace.add()
+        self._connect()
+        for device, guest in self.cables.items():
+            self.guest(guest, device)
+        for other in self.vpc.hosts.values():
+            if other is not self:
+                self.reach(other)
+
+    def reach(self, other):
+        """What is broadcast in the VPC goes to that host, too."""
+        self.namespace.run(["bridge", "fdb", "append", "00:00:00:00:00:00", "dev", "vpc", "dst", other.address])
 
 
 class Guest:
@@ -120,11 +149,11 @@ class Vpc:
         holder.bind((COLLECTOR, packet.VXLAN_PORT))
         lab.on_exit(holder.close)
 
-    def plug(self, namespace, device, address):
+    def plug(self, namespace, device, address, mac=None):
         """A cable from the fabric's switch to a machine."""
         port = f"port{self._ports}"
         self._ports += 1
-        self.lab.veth(namespace, device, self.fabric, port, mtu=UPLINK_MTU)
+        self.lab.veth(namespace, device, self.fabric, port, mtu=UPLINK_MTU, a_mac=mac)
         self.fabric.ip(f"link set {port} master switch")
         namespace.address(device, address + "/24")
 
@@ -133,9 +162,16 @@ class Vpc:
         host = self.hosts[name] = Host(self, name, address)
         for other in self.hosts.values():
             if other is not host:
-                host.namespace.run(["bridge", "fdb", "append", "00:00:00:00:00:00", "dev", "vpc", "dst", other.address])
-                other.namespace.run(["bridge", "fdb", "append", "00:00:00:00:00:00", "dev", "vpc", "dst", address])
+                host.reach(other)
+                other.reach(host)
         return host
+
+    def start_agents(self):
+        """One on each host, all at a time."""
+        for host in self.hosts.values():
+            host.start_agent(wait=False)
+        for host in self.hosts.values():
+            host.agent.wait_notification("READY=1")
 
     def start_controller(self):
         self.controller = VpcController(self)

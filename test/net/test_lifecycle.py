@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Start, stop, kill, restart, upgrade, detach: what goes on without an agent, and what is gone when it should be."""
 
-import ctypes
 import json
 import os
-import subprocess
 import time
 
 import agent as agent_module
@@ -12,12 +10,12 @@ import foreign
 from agent import STAGE_DEVICES
 from case import SMALL, main, skip
 from host import HostCase, Stream, config, has_tcx, numbers, pinned_links, program_names, session, total, wait_for
-from lab import CommandFailed, run, wait_until
+from lab import CommandFailed, wait_until
+from pinned import as_older_layout, globals_of
 
 RATE, TAKE_OVERS = (300, 2) if SMALL else (2000, 4)
 # What makes a take-over last, so that packets fall between its steps.
 DEVICES, WAITING = (4, 50) if SMALL else (30, 400)
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def is_confined():
@@ -319,66 +317,6 @@ class PinDirectory(HostCase):
                               "--pin-dir", self.lab.path("plain")], check=False)
         self.assertEqual(done.returncode, 1)
         self.assertRegex(done.stderr, r"^vtap-agent: \S+ is not on a bpffs: give --pin-dir .*, or --unpinned\n$")
-
-
-def bpftool(*words):
-    return json.loads(run(["bpftool", "-j", *words]).stdout or "null")
-
-
-def map_path(agent, name):
-    return os.path.join(agent.pin_dir, "maps", name)
-
-
-def map_bytes(agent, name):
-    info = bpftool("map", "show", "pinned", map_path(agent, name))
-    return info["bytes_key"], info["bytes_value"], info["max_entries"]
-
-
-def globals_of(agent):
-    entry = bpftool("map", "lookup", "pinned", map_path(agent, "vtap_globals"), "key", "0", "0", "0", "0")
-    return [int(byte, 16) for byte in entry["value"]]
-
-
-def write_element(path, key, value):
-    run(["bpftool", "map", "update", "pinned", path, "key", "hex", *[f"{byte:02x}" for byte in key],
-         "value", "hex", *[f"{byte:02x}" for byte in value]])
-
-
-def as_older_layout(agent, counters=None):
-    """
-    Makes what is pinned look as an older agent left it: the layout version is another, and with `counters` the programs'
-    counters stay where they are, but the pinned map of them has that many of each, with what they counted so far.
-    """
-    value = globals_of(agent)
-    write_element(map_path(agent, "vtap_globals"), bytes(4), bytes([99, 0, 0, 0, *value[4:]]))
-    if counters is None:
-        return
-    path, older = map_path(agent, "vtap_counters"), map_path(agent, "older")
-    _, _, entries = map_bytes(agent, "vtap_counters")
-    run(["bpftool", "map", "create", older, "type", "percpu_array", "key", "4", "value", counters * 8, "entries", entries,
-         "name", "older"])
-    cpus = os.sysconf("SC_NPROCESSORS_CONF")
-    for key in range(2):
-        raw = bpftool("map", "lookup", "pinned", path, "key", *key.to_bytes(4, "little"))
-        per_cpu = [bytes(int(byte, 16) for byte in cpu["value"])[:counters * 8] for cpu in raw["values"]]
-        update_percpu(older, key, b"".join(per_cpu[:max(cpus, len(per_cpu))]))
-    os.unlink(path)
-    os.rename(older, path)
-
-
-def update_percpu(path, key, values):
-    """bpftool writes one value to all CPUs; the kernel takes one for each."""
-    libbpf = ctypes.CDLL("libbpf.so.1", use_errno=True)
-    descriptor = libbpf.bpf_obj_get(path.encode())
-    if descriptor < 0:
-        raise CommandFailed(f"{path}: {os.strerror(-descriptor)}")
-    try:
-        failed = libbpf.bpf_map_update_elem(descriptor, ctypes.c_uint32(key).value.to_bytes(4, "little"), values,
-                                            ctypes.c_uint64(0))
-        if failed:
-            raise CommandFailed(f"{path}: {os.strerror(-failed)}")
-    finally:
-        os.close(descriptor)
 
 
 main()
