@@ -520,14 +520,15 @@ int vtap_apply(struct vtap_agent *a)
 		return r;
 	deliveries_apply(a);
 	ports_apply(a, w);
-	r = vtap_dataplane_switch(a->dataplane);
+	r = a->unfinished ? 0 : vtap_dataplane_switch(a->dataplane);
 	if (r < 0)
 		failed(a, r, "cannot take over what is attached", "by an earlier agent");
 	ports_release(a, w);
 	r = slots_release(a);
+	/* What is still to be done may need an attachment that an earlier agent left. */
+	if (a->unfinished)
+		return r;
 	attachments_release(a);
 	vtap_stage_release(a);
-	if (r >= 0)
-		r = vtap_dataplane_commit(a->dataplane);
-	return r;
+	return r < 0 ? r : vtap_dataplane_commit(a->dataplane);
 }

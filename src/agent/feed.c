@@ -444,6 +444,8 @@ int vtap_agent_feed_start(struct vtap_agent *a, struct vtap_error *reterr)
 		r = sd_event_source_set_enabled(f->report_timer, SD_EVENT_OFF);
 	if (r < 0)
 		return r;
+	if (!a->unfinished)
+		f->applied = f->taken;
 	vtap_agent_feed_poll_in(f, 0);
 	return 0;
 }

@@ -141,7 +141,6 @@ void vtap_agent_feed_plan_load(struct vtap_agent_feed *f)
 	}
 	if (plan_install(f, document) < 0)
 		return;
-	f->applied = f->taken;
 	vtap_log(VTAP_LOG_INFO,
 		 "the last plan, revision %" PRIu64 " of %zu sessions, is in force until there is another",
 		 f->taken.revision, f->agent->plan->session_count);

@@ -308,6 +308,7 @@ static int host_start(struct vtap_agent *a, struct vtap_error *reterr)
 {
 	int r;
 
+	a->apply_budget_ns = a->feed ? APPLY_BUDGET_NS : 0;
 	r = dataplane_start(a, reterr);
 	if (r >= 0)
 		r = metrics_open(a, reterr);
@@ -317,7 +318,8 @@ static int host_start(struct vtap_agent *a, struct vtap_error *reterr)
 		r = sources_add(a);
 	if (r >= 0 && a->feed)
 		r = vtap_agent_feed_start(a, reterr);
-	a->apply_budget_ns = a->feed ? APPLY_BUDGET_NS : 0;
+	if (r >= 0 && a->unfinished)
+		settle_in(a, 0);
 	return r;
 }
 

@@ -12,10 +12,11 @@ import time
 import packet
 from agent import Agent
 from capture import Capture
-from case import main
-from played import BEARER, HOST, TOKEN, PlayedController, session, session_id
-from host import COLLECTOR, GUEST, SLOWNESS, HostCase, Stream
+from case import main, skip
+from foreign import Program
+from host import COLLECTOR, GUEST, SLOWNESS, HostCase, Stream, has_tcx
 from lab import CommandFailed, wait_until
+from played import HOST, TOKEN, PlayedController, session, session_id
 
 
 def state_of(report, number=1):
@@ -137,6 +138,21 @@ class Feed(FeedCase):
         self.expect_mirrored()
         self.state(agent, "error", 1)
         self.assertIn("uA is what copies to a target leave by", agent.status()["sessions"][1]["reason"])
+
+    def test_what_the_kernel_refuses(self):
+        """A hook that is full of other programs is the error of that device's sessions alone, and is tried again."""
+        if not has_tcx():
+            skip("this kernel has no tcx")
+        self.lab.veth(self.lab.namespace("other"), "eth0", self.host, "v2")
+        for _ in range(62):  # the kernel takes 63 on one hook
+            Program(self.lab).attach_tcx(self.host, "v2", "ingress")
+        last = Program(self.lab).attach_tcx(self.host, "v2", "ingress")
+        agent = self.joined(session(2, "v2"), session(1), active=False)
+        self.controller.wait_report(lambda report: (state_of(report, 1), state_of(report, 2)) == ("active", "error"))
+        self.expect_mirrored()
+        self.assertIn("v2 cannot be attached to: ", agent.status()["sessions"][0]["reason"])
+        last()
+        self.controller.wait_report(lambda report: state_of(report, 2) == "active")
 
     def test_chunks(self):
         """Fetched once, by their hashes, in order; rules that nobody has end those sessions only."""

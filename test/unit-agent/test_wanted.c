@@ -189,6 +189,20 @@ static void test_limit_of_guards(void **state)
 	assert_string_equal(error.field, "never_mirror");
 }
 
+static void on_refused(void *userdata, uint32_t ifindex)
+{
+	*(uint32_t *)userdata = ifindex;
+}
+
+static int make_telling(const struct vtap_config *config, uint32_t *refused, struct vtap_wanted **ret_wanted)
+{
+	const uint16_t slots[] = {100};
+	const struct vtap_wanted_source from = {
+	    .device = device, .refused = on_refused, .userdata = refused, .slots = slots};
+
+	return vtap_wanted_make(config, &from, ret_wanted, NULL);
+}
+
 static void test_limit_of_devices(void **state)
 {
 	enum { SOURCES = VTAP_ABI_PORTS };
@@ -205,6 +219,7 @@ static void test_limit_of_devices(void **state)
 	struct vtap_config config = {.sessions = &session, .session_count = 1, .targets = &target, .target_count = 1};
 	VTAP_CLEANUP(vtap_wanted_freep) struct vtap_wanted *w = NULL;
 	struct vtap_error error = {};
+	uint32_t refused = 0;
 
 	for (unsigned i = 0; i < SOURCES; i++) {
 		sources[i].line = i + 1;
@@ -217,6 +232,10 @@ static void test_limit_of_devices(void **state)
 	assert_int_equal(make(&config, &w, &error), -E2BIG);
 	assert_int_equal(error.line, SOURCES);
 	assert_string_equal(error.text, "one host can have at most 1023 source devices");
+	/* Or only that one is left out, and told. */
+	assert_int_equal(make_telling(&config, &refused, &w), 0);
+	assert_int_equal(w->port_count, VTAP_ABI_PORTS - 1);
+	assert_int_equal(refused, SOURCES);
 }
 
 int main(void)
