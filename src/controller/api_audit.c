@@ -12,12 +12,13 @@
 #include "controller/resource.h"
 #include "model/value.h"
 
-#define LOOKED_AT_MAX 20000 /* entries for one page: a page may be short, or empty, and have a next one */
+#define LOOKED_AT_MAX 1000 /* entries for one page: a page may be short, or empty, and have a next one */
 #define CURSOR_DIGITS 20
 
 struct page {
 	struct vtap_call *call;
 	const char *user, *resource; /* conditions; NULL = any */
+	bool whole; /* of all projects, and of none: for system admins who name no project */
 	json_t *items;
 	uint64_t limit;
 	size_t looked_at;
@@ -46,8 +47,7 @@ static bool names(const json_t *entry, const char *id)
 
 static bool fits(const struct page *p, const json_t *entry)
 {
-	if (*p->call->project && !is_text(entry, "project", p->call->project) &&
-	    (!p->call->principal.system_admin || vtap_http_query(p->call->request, "project")))
+	if (!p->whole && !is_text(entry, "project", p->call->project))
 		return false;
 	if (p->user && !is_text(entry, "user", p->user) && !is_text(entry, "user_name", p->user))
 		return false;
@@ -94,7 +94,9 @@ static int list(struct vtap_call *call, struct vtap_change *change)
 {
 	struct page p = {.call = call,
 			 .user = vtap_http_query(call->request, "user"),
-			 .resource = vtap_http_query(call->request, "resource")};
+			 .resource = vtap_http_query(call->request, "resource"),
+			 .whole = call->principal.system_admin && !vtap_http_query(call->request, "project") &&
+				  !vtap_http_header(call->request, "X-Vtap-Project")};
 	json_t *next = json_null();
 	ssize_t count = 0;
 	int r;

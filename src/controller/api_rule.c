@@ -13,7 +13,6 @@
 #include "controller/table.h"
 
 #define RULES_BODY_MAX_BYTES (16U << 20)
-#define RULES_PAGE_MAX 20000
 
 static const struct vtap_kind *rule_kind(void)
 {
@@ -101,7 +100,7 @@ static int list(struct vtap_call *call, struct vtap_change *change)
 
 	if (!filter)
 		return -ENOENT;
-	r = vtap_call_query_number(call, "limit", 1, RULES_PAGE_MAX, VTAP_LIST_PAGE, &p.limit);
+	r = vtap_call_query_number(call, "limit", 1, VTAP_LIST_PAGE_MAX, VTAP_LIST_PAGE, &p.limit);
 	if (r >= 0)
 		r = vtap_call_query_number(call, "cursor", 1, UINT64_MAX, 0, &p.after);
 	if (r < 0)

@@ -24,7 +24,7 @@
 #include "controller/rules.h"
 #include "http/http.h"
 
-#define CERTIFICATE_DAYS 397
+#define CERTIFICATE_DAYS 3650 /* made anew at each start */
 #define PEM_MAX_BYTES (256U << 10)
 
 static int store_open(struct vtap_controller *c, struct vtap_error *reterr)

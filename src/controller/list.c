@@ -13,6 +13,7 @@
 
 #include "basic/parse.h"
 #include "controller/call_private.h"
+#include "controller/feed.h"
 #include "controller/resource.h"
 
 #define KEY_MAX_BYTES 1024 /* of a text that is sorted by: what is behind it counts not */
@@ -22,6 +23,7 @@ struct condition {
 	char name[128]; /* a path, or a tag's key */
 	char *value; /* owned */
 	bool tag, caseless;
+	bool live; /* "state" of a session, which is computed and not a member */
 };
 
 struct list {
@@ -112,7 +114,7 @@ static bool conditions_hold(const struct list *l, const json_t *resource)
 {
 	for (size_t i = 0; i < l->condition_count; i++) {
 		const struct condition *c = &l->conditions[i];
-		bool holds = false;
+		bool holds = c->live;
 
 		for (size_t j = 0; j < l->condition_count && !holds; j++)
 			if (l->conditions[j].tag == c->tag && strcmp(l->conditions[j].name, c->name) == 0)
@@ -123,23 +125,33 @@ static bool conditions_hold(const struct list *l, const json_t *resource)
 	return true;
 }
 
+static bool state_fits(const struct list *l, const struct vtap_object *object)
+{
+	const char *state = NULL;
+	bool asked = false, holds = false;
+	json_t *reasons;
+
+	for (size_t i = 0; i < l->condition_count; i++) {
+		const struct condition *c = &l->conditions[i];
+
+		if (!c->live)
+			continue;
+		if (!asked && vtap_feed_session_state(l->call->controller->feed, object->id, &state, &reasons) >= 0)
+			json_decref(reasons);
+		asked = true;
+		holds = holds || (state && text_fits(state, c));
+	}
+	return holds || !asked;
+}
+
 static bool fits(const struct list *l, const struct vtap_object *object)
 {
 	const struct vtap_call *call = l->call;
-	json_t *view;
-	bool holds;
 
 	if (object->project && *call->project ? strcmp(object->project, call->project) != 0
 					      : !vtap_call_may_see(call, object))
 		return false;
-	for (size_t i = 0; i < l->condition_count; i++)
-		if (!l->conditions[i].tag && strcmp(l->conditions[i].name, "state") == 0) {
-			view = vtap_call_view(call, object);
-			holds = view && conditions_hold(l, view);
-			json_decref(view);
-			return holds;
-		}
-	return conditions_hold(l, object->value);
+	return conditions_hold(l, object->value) && state_fits(l, object);
 }
 
 static int condition_add(struct list *l, const char *name, const char *value)
@@ -150,13 +162,15 @@ static int condition_add(struct list *l, const char *name, const char *value)
 	char quoted[VTAP_ERROR_QUOTE_STRLEN], id[VTAP_ID_STRLEN];
 	struct condition *c;
 
-	if (!tag && !a && !(strcmp(kind->name, "session") == 0 && strcmp(name, "state") == 0))
+	if (!tag && !a)
 		return vtap_call_fail(l->call, -EINVAL, "query", "%s have no member \"%s\"", kind->plural,
 				      vtap_error_quote(name, quoted));
 	if (l->condition_count == VTAP_LIST_CONDITIONS_MAX)
 		return vtap_call_fail(l->call, -EINVAL, "query", "has at most %d conditions", VTAP_LIST_CONDITIONS_MAX);
 	c = &l->conditions[l->condition_count];
-	*c = (struct condition){.tag = tag, .caseless = a && a->type == VTAP_TYPE_MAC};
+	*c = (struct condition){.tag = tag,
+				.live = !tag && strcmp(kind->name, "session") == 0 && strcmp(name, "state") == 0,
+				.caseless = a && a->type == VTAP_TYPE_MAC};
 	snprintf(c->name, sizeof(c->name), "%s", tag ? name + strlen("tag:") : name);
 	if (a && a->type == VTAP_TYPE_REFERENCE && vtap_call_resolve(a->kinds, value, id, NULL, l->call) >= 0)
 		value = id;

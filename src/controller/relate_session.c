@@ -119,12 +119,14 @@ static int check_source(struct others *o, const json_t *before, const char *sour
 	struct vtap_call *call = o->call;
 	const struct vtap_object *object = get(call, source);
 	const char *project = text_of(o->session, "project");
+	bool is_new =
+	    !has_source(before, source); /* those that were allowed once may stay: the resolver leaves them out */
 
 	if (!object) /* a selector: its interfaces are the project's own */
 		return 0;
-	if (is_kind(object, "wire") && !call->principal.system_admin && !has_source(before, source))
+	if (is_new && is_kind(object, "wire") && !call->principal.system_admin)
 		return vtap_call_fail(call, -EACCES, o->field, "only a system admin can mirror a wire");
-	if (object->project && strcmp(object->project, project) != 0 &&
+	if (is_new && object->project && strcmp(object->project, project) != 0 &&
 	    !vtap_project_grants(call->controller, object->project, project))
 		return vtap_call_fail(call, -EACCES, o->field,
 				      "project %s has not granted its interfaces to project %s", object->project,

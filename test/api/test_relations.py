@@ -185,7 +185,8 @@ class Grants(ApiCase):
         self.refused(404, "PATCH", f"/v1/interfaces/{interface}", {"name": "mine"}, client=operator)
         self.refused(400, "POST", "/v1/targets", {"interface": interface}, "interface", client=operator)
         self.admin.patch(f"/v1/projects/{owner}", {"grants": []})
-        self.refused(403, "PATCH", f"/v1/sessions/{made['id']}", {"packet_length": 100}, "sources[0]")
+        operator.post(f"/v1/sessions/{made['id']}/disable")
+        self.refused(403, "POST", "/v1/sessions", body(interface), "sources[0]")
 
 
 class Quotas(ApiCase):

@@ -220,6 +220,11 @@ class Lists(ApiCase):
             self.assertEqual([item["id"] for item in self.api.get(f"/v1/sessions?{query}")["items"]], [made["id"]], query)
         for query in ("target=nobody", "encapsulation.vni=8", "enabled=false", "sources=e003"):
             self.assertEqual(self.api.get(f"/v1/sessions?{query}")["total"], 0, query)
+        self.api.post(f"/v1/sessions/{made['id']}/disable")
+        self.session(name="other")
+        self.assertEqual([item["name"] for item in self.api.get("/v1/sessions?state=disabled")["items"]], ["s"])
+        self.assertEqual(self.api.get("/v1/sessions?state=disabled&name=other")["total"], 0)
+        self.assertEqual(self.api.get("/v1/sessions?state=disabled&state=pending&state=waiting&state=error")["total"], 2)
         self.refused(400, "GET", "/v1/interfaces?colour=red", field="query", text="colour")
 
     def test_limits(self):

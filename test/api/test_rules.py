@@ -143,7 +143,7 @@ class Rules(ApiCase):
         rest = self.api.get(f"{self.path}?limit=200&cursor={page['next']}")
         self.assertEqual((len(rest["items"]), rest["next"]), (100, None))
         self.assertEqual(len({item["id"] for item in page["items"] + rest["items"]}), 300)
-        self.refused(400, "GET", f"{self.path}?limit=20001", field="limit")
+        self.refused(400, "GET", f"{self.path}?limit=1001", field="limit")
         self.refused(400, "GET", f"{self.path}?cursor=x", field="cursor")
 
 
@@ -157,7 +157,7 @@ class Many(ApiCase):
         made = self.api.put(path, {"rules": rules})
         self.assertEqual(made["rule_count"], self.COUNT)
         before = set(made["chunks"])
-        items = self.api.get(f"{path}?limit=20000")["items"]
+        items = self.api.all(path)
         self.assertEqual([item["source"] for item in items], [item["source"] for item in rules])
         edited = self.api.patch(f"/v1/rules/{items[5000]['id']}", {"action": "reject"})
         self.assertEqual(edited["number"], 5001)
@@ -173,6 +173,20 @@ class Many(ApiCase):
         self.api.put(path, {"rules": [*rules, rule(10001)]})
         self.refused(422, "POST", path, rule(10002))
         self.api.delete(f"/v1/filters/{filter_id}")
+
+    def test_a_body_at_its_limit(self):
+        path = f"/v1/filters/{self.filter()}/rules"
+        limit = 16 << 20
+
+        def body(size):
+            return '{"rules":[' + " " * (size - 12) + "]}"
+        self.assertEqual(self.client().request("PUT", path, body(limit)).status, 200)
+        # The answer comes before the body.
+        connection = self.client().connection
+        connection.putrequest("PUT", path)
+        connection.putheader("Content-Length", str(limit + 1))
+        connection.endheaders()
+        self.assertEqual(connection.getresponse().status, 413)
 
     def test_long_descriptions(self):
         path = f"/v1/filters/{self.filter()}/rules"
