@@ -14,7 +14,7 @@
 #define VTAP_RULES_CHUNK_MAX 128
 #define VTAP_RULES_CHUNK_MAX_BYTES                                                                                     \
 	(96U << 10) /* of the rules' text, and of the notes': fewer rules if they are larger */
-#define VTAP_RULES_CHUNKS_MAX 2048 /* of one filter */
+#define VTAP_RULES_CHUNKS_MAX 1024 /* of one filter */
 
 struct vtap_rules;
 
