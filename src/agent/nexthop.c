@@ -124,6 +124,8 @@ int vtap_nexthop_solicit(struct vtap_net *net, const struct vtap_nexthop *h)
 {
 	if (h->state != VTAP_NEXTHOP_READY && h->state != VTAP_NEXTHOP_NO_NEIGHBOUR)
 		return 0;
+	/* Copies pass the kernel's table by: unless it is used, nobody notices that what it knows does not answer any more. */
+	(void)vtap_net_neighbour_resolve(net, h->ifindex, &h->neighbour);
 	return vtap_net_neighbour_solicit(net, h->ifindex, &h->neighbour, &h->source);
 }
 

@@ -38,7 +38,7 @@ int vtap_nexthop_resolve(struct vtap_net *net, const struct vtap_target *target,
 /* Makes the kernel ask for a neighbour that is not known; the answer comes as an event. */
 int vtap_nexthop_request(struct vtap_net *net, const struct vtap_nexthop *nexthop);
 
-/* Asks by broadcast whether the neighbour is still where we think; the answer comes as an event. */
+/* Asks by broadcast whether the neighbour is still where we think, and lets the kernel look, too; the answer comes as an event. */
 int vtap_nexthop_solicit(struct vtap_net *net, const struct vtap_nexthop *nexthop);
 
 /* Name as status shows it: "active", "no_route", "no_neighbour", "error", "uplink_down". */
