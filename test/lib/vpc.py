@@ -124,10 +124,13 @@ class VpcController(Controller):
         return {"VTAP_URL": self.url, "VTAP_ACCESS_KEY_ID": self.key[0], "VTAP_SECRET_ACCESS_KEY": self.key[1],
                 "VTAP_CA_FILE": self.authority_path}
 
-    def vtap(self, *arguments, check=True, **options):
-        """The command line, as the administrator; returns what it printed."""
-        return run(self.namespace.argv([VTAP, *arguments]), env={**os.environ, **self.cli_environment}, check=check,
-                   **options).stdout
+    def run(self, *arguments, check=False, **options):
+        """The command line, as the administrator, to its end."""
+        return run(self.namespace.argv([VTAP, *arguments]), env={**os.environ, **self.cli_environment}, check=check, **options)
+
+    def vtap(self, *arguments, **options):
+        """What it printed; raises when it was refused."""
+        return self.run(*arguments, check=True, **options).stdout
 
     def shown(self, *arguments):
         """What it printed with -o json."""
