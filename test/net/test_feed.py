@@ -28,11 +28,11 @@ class FeedCase(HostCase):
         super().setUp()
         self.controller = PlayedController(self.host, COLLECTOR).start()
 
-    def joined(self, *sessions, active=True, name="agent", **plan):
+    def joined(self, *sessions, active=True, name="agent", options=(), **plan):
         """An agent that has joined and applied this plan."""
         if sessions or plan:
             self.controller.put(*sessions, **plan)
-        agent = Agent(self.host, None, name, ["--hook", self.HOOK], self.controller.url)
+        agent = Agent(self.host, None, name, ["--hook", self.HOOK, *options], self.controller.url)
         agent.start(join=TOKEN)
         if sessions and active:
             self.controller.wait_applied()
@@ -52,7 +52,7 @@ class FeedCase(HostCase):
 
 class Feed(FeedCase):
     def test_join_mirror_report(self):
-        agent = self.joined(session())
+        agent = self.joined(session(), session(2, packet_length=-1), options=["--metrics", "127.0.0.1:9100"])
         self.expect_mirrored()
         report = self.controller.wait_report(
             lambda report: report["sessions"] and report["sessions"][0].get("counters", {}).get("out"))
@@ -71,6 +71,10 @@ class Feed(FeedCase):
                          {"url": self.controller.url, "host": HOST, "state": "connected", "revision": 1})
         self.assertEqual(status["sessions"][0]["label"], "session-1")
         self.assertIn(f"controller {self.controller.url}: connected as {HOST}, revision 1", agent.status_text())
+        metrics = self.host.run(["curl", "-s", "http://127.0.0.1:9100/metrics"]).stdout
+        for line in ("vtap_controller_connected 1", "vtap_controller_silent_seconds 0", "vtap_plan_revision 1",
+                     "vtap_plan_sessions_refused 1", "vtap_certificate_expires_seconds 0"):
+            self.assertIn(f"\n{line}\n", metrics)
         for name in ("identity.json", "plan.json"):
             self.assertEqual(stat.S_IMODE(os.stat(self.kept(agent, name)).st_mode), 0o600)
         # The counter grows by one with every question.
@@ -328,6 +332,48 @@ class Feed(FeedCase):
         wait_until(lambda: "devices" in str(self.controller.reports[told - 1:]), 10, "devices again")
         self.assertEqual(self.controller.wait_report(lambda report: "history" in report)["history"]["step"], 10)
         agent.stop()
+
+    def test_many_behind_a_device(self):
+        """At most 64 addresses and 64 MACs of one device are told."""
+        guest = self.lab.namespace("other")
+        self.lab.veth(guest, "eth0", self.host, "v2")
+        self.lab.veth(self.lab.namespace("third"), "eth0", self.host, "v3")
+        self.host.bridge("br0", ["v2", "v3"])
+        guest.address("eth0", *[f"10.5.{number}.1/24" for number in range(64)])
+        self.host.run(["bridge", "-b", "-"], input="".join(f"fdb add 02:ff:00:00:00:{number:02x} dev v3 master static\n"
+                                                           for number in range(63)))
+        self.joined(session(1))
+
+        def devices_when(addresses, macs):
+            self.controller.wait_report(
+                lambda report: (len(self.behind(report, "v2")[0:1] and self.behind(report, "v2")[0]["addresses"]),
+                                len(self.behind(report, "v3"))) == (addresses, macs), what="devices")
+        devices_when(64, 64)  # one of the MACs is that of the other end itself
+        told = len(self.controller.reports)
+        guest.address("eth0", "10.5.64.1/24")
+        self.host.run(["bridge", "fdb", "add", "02:ff:00:00:00:63", "dev", "v3", "master", "static"])
+        self.controller.want = ["devices"]
+        self.controller.put(session(1), session(2, mode="copy"))
+        wait_until(lambda: any("devices" in report for report in self.controller.reports[told:]), 10, "devices again")
+        self.assertAll([report for report in self.controller.reports if "devices" in report],
+                       lambda report: len(self.behind(report, "v3")) <= 64 >= len(self.behind(report, "v2")[0]["addresses"]),
+                       "at most 64")
+
+    @staticmethod
+    def behind(report, device):
+        return next((one["behind"] for one in report.get("devices", ()) if one["device"] == device), [])
+
+    def test_many_requests(self):
+        """Eight captures at a time."""
+        self.joined(session(1))
+        asked = [self.controller.ask(type="capture", session=session_id(1), seconds=20) for _ in range(9)]
+        wait_until(lambda: self.controller.answers, 10, "an answer")
+        self.assertEqual(self.controller.answers, {asked[8]: {"failed": "8 captures are under way: ask again later"}})
+        self.controller.ask(type="cancel", request=asked[0])
+        self.controller.ask(type="capture", session=session_id(1), seconds=20)
+        self.controller.ask(type="dance")
+        wait_until(lambda: len(self.controller.answers) == 2, 10, "an answer")
+        self.assertIn("dance", str(list(self.controller.answers.values())[1]))
 
     def answer_to(self, **request):
         """Asks the agent, and waits for its answer."""
