@@ -24,6 +24,7 @@
 #define REFUSED_RETRY_MS 30000U
 #define POLL_PAUSE_MS 1000U /* before another one, when one that should have waited came back at once */
 #define CONTACT_SAVE_S 30
+#define DEVICES_LOOKS 5U /* after a change: who is behind a new device is known only once it has sent something */
 
 static const char *const state_names[VTAP_FEED_STATE_MAX] = {
     [VTAP_FEED_CONNECTING] = "connecting", [VTAP_FEED_CONNECTED] = "connected", [VTAP_FEED_AWAY] = "away",
@@ -476,7 +477,7 @@ void vtap_agent_feed_tick(struct vtap_agent *a)
 	if (f->state != VTAP_FEED_CONNECTED)
 		return;
 	due = ++f->report_ticks >= VTAP_FEED_REPORT_TICKS;
-	if ((due || f->devices_due) && vtap_agent_feed_devices_look(f))
+	if ((due || f->devices_looks) && vtap_agent_feed_devices_look(f))
 		due = true;
 	if (due)
 		vtap_agent_feed_report(f);
@@ -501,7 +502,7 @@ void vtap_agent_feed_applied(struct vtap_agent *a)
 
 void vtap_agent_feed_devices_changed(struct vtap_agent *a)
 {
-	a->feed->devices_due = true;
+	a->feed->devices_looks = DEVICES_LOOKS;
 }
 
 void vtap_agent_feed_hurry(struct vtap_agent *a)

@@ -65,7 +65,8 @@ struct vtap_agent_feed {
 	json_t *devices; /* owned; of this host */
 	/* Theirs; of those that the controller has; of those under way. */
 	char devices_hash[VTAP_HASH_STRLEN], devices_known[VTAP_HASH_STRLEN], devices_sent[VTAP_HASH_STRLEN];
-	bool devices_due, history_due;
+	bool history_due;
+	unsigned devices_looks; /* once a second, before the next report */
 	size_t history_next; /* first session whose history is still to be sent */
 	int64_t started_s;
 

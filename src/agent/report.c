@@ -101,7 +101,7 @@ bool vtap_agent_feed_devices_look(struct vtap_agent_feed *f)
 	json_t *devices = vtap_discover_json(f->agent);
 	_cleanup_free_ char *text = devices ? json_dumps(devices, JSON_COMPACT) : NULL;
 
-	f->devices_due = false;
+	f->devices_looks -= f->devices_looks > 0;
 	if (text) {
 		(void)vtap_hash_hex(text, strlen(text), f->devices_hash);
 		json_decref(f->devices);
