@@ -131,6 +131,7 @@ void vtap_state_add_host(struct vtap_state *s, const struct vtap_state_host *h)
 		add_reason(s, NULL, h->id, "host %s has as many older sessions as it can take", h->label);
 	} else if (h->suspended) {
 		s->away++;
+		s->away_acknowledged += h->acknowledged;
 		add_reason(s, NULL, h->id, "host %s is suspended, as two agents use its credential", h->label);
 	} else if (!h->heard) {
 		s->pending++;

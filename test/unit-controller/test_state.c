@@ -42,6 +42,8 @@ static const struct vtap_state_host unroutable = {.id = "host-6",
 static const struct vtap_state_host refused = {
     .id = "host-7", .label = "seven", .heard = true, .plan_error = "the plan is older than mine"};
 static const struct vtap_state_host suspended = {.id = "host-8", .label = "eight", .heard = true, .suspended = true};
+static const struct vtap_state_host suspended_later = {
+    .id = "host-8", .label = "eight", .heard = true, .suspended = true, .acknowledged = true};
 static const struct vtap_state_host left_out = {.id = "host-9", .label = "nine", .heard = true, .left_out = true};
 static const struct vtap_state_host too_small = {.id = "host-1",
 						 .label = "one",
@@ -81,6 +83,11 @@ static const struct {
      {&mirrored},
      {&suspended},
      "pending",
+     "host eight is suspended, as two agents use its credential;"},
+    {VTAP_BLOCK_NONE,
+     {&mirrored},
+     {&suspended_later},
+     "degraded",
      "host eight is suspended, as two agents use its credential;"},
     {VTAP_BLOCK_NONE, {&mirrored}, {&left_out}, "error", "host nine has as many older sessions as it can take;"},
     {VTAP_BLOCK_NONE,
