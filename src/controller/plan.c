@@ -7,10 +7,9 @@
 
 #include "controller/resolve_list.h"
 #include "model/config.h"
-#include "model/file_form.h"
 
 #define PLAN_VERSION 1
-#define DUMP_FLAGS (JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY)
+#define BUFFER_BYTES 4096 /* at first */
 
 struct use { /* that a session mirrors a source of this host */
 	const char *session, *source, *device; /* borrowed */
@@ -19,14 +18,19 @@ struct use { /* that a session mirrors a source of this host */
 	bool own;
 };
 
+struct text { /* that grows */
+	char *bytes; /* owned; terminated */
+	size_t length, room;
+	bool no_memory;
+};
+
 struct making {
 	const struct vtap_resolver *v;
 	struct use *uses; /* owned; sorted by session and device */
 	size_t use_count, use_room;
-	json_t *targets, *filters; /* owned; by id, as the plan has them */
-	json_t *sessions; /* owned; the list */
-	json_t *never_mirror; /* owned */
-	struct vtap_pointers endpoints; /* owned texts "ADDRESS PORT", while they are sorted */
+	struct vtap_pointers targets, filters; /* borrowed ids */
+	struct vtap_pointers endpoints; /* owned texts "ADDRESS PORT" */
+	struct text sessions, never_mirror; /* the elements of these lists */
 	uint16_t ports[VTAP_TUNNEL_PORTS_MAX];
 	size_t port_count;
 	struct vtap_host_plan *plan; /* owned */
@@ -35,14 +39,49 @@ struct making {
 static void making_done(struct making *m)
 {
 	free(m->uses);
-	json_decref(m->targets);
-	json_decref(m->filters);
-	json_decref(m->sessions);
-	json_decref(m->never_mirror);
+	vtap_pointers_done(&m->targets);
+	vtap_pointers_done(&m->filters);
 	for (size_t i = 0; i < m->endpoints.count; i++)
 		free(m->endpoints.items[i]);
 	vtap_pointers_done(&m->endpoints);
+	free(m->sessions.bytes);
+	free(m->never_mirror.bytes);
 	m->plan = vtap_host_plan_free(m->plan);
+}
+
+static void add_bytes(struct text *t, const char *bytes, size_t length)
+{
+	if (t->length + length + 1 > t->room) {
+		size_t room = VTAP_MAX(2 * t->room, t->length + length + BUFFER_BYTES);
+		char *larger = realloc(t->bytes, room);
+
+		if (!larger) {
+			t->no_memory = true;
+			return;
+		}
+		t->bytes = larger;
+		t->room = room;
+	}
+	memcpy(t->bytes + t->length, bytes, length);
+	t->length += length;
+	t->bytes[t->length] = 0;
+}
+
+static void add_text(struct text *t, const char *text)
+{
+	add_bytes(t, text, strlen(text));
+}
+
+/* As a JSON text: devices have names that the kernel lets pass, quotes too. */
+static void add_string(struct text *t, const char *text)
+{
+	add_text(t, "\"");
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			add_text(t, "\\");
+		add_bytes(t, text, 1);
+	}
+	add_text(t, "\"");
 }
 
 static int add_use(const struct vtap_cover *c, void *userdata)
@@ -131,87 +170,31 @@ static int make_parts(struct making *m)
 	return leave_out(p);
 }
 
-/* FNV-1a over the text of a value. */
-static int hash_value(const json_t *value, uint64_t *hash)
+static bool has(const struct vtap_pointers *ids, const char *id)
 {
-	_cleanup_free_ char *text = json_dumps(value, DUMP_FLAGS);
-
-	if (!text)
-		return -ENOMEM;
-	for (const char *c = text; *c; c++)
-		*hash = (*hash ^ (uint8_t)*c) * 0x100000001b3ULL;
-	return 0;
+	for (size_t i = 0; i < ids->count; i++)
+		if (!strcmp(ids->items[i], id))
+			return true;
+	return false;
 }
 
-/* Puts the target into the plan, once for all sessions that have it. */
-static int add_target(struct making *m, const char *id, json_t **ret_target)
+/* Once for all sessions that have it. */
+static int note(struct vtap_pointers *ids, const char *id)
 {
-	json_t *target = json_object_get(m->targets, id);
-	int r;
+	return !id || has(ids, id) ? 0 : vtap_pointers_add(ids, (void *)id);
+}
 
-	if (!target) {
-		r = vtap_file_form(vtap_kind_find("target"), vtap_resolver_value(m->v, id), &target);
-		if (r < 0)
-			return r;
-		if (json_object_set_new(m->targets, id, target) < 0)
-			return -ENOMEM;
+static void add_sources(struct text *t, const struct use *uses, size_t count)
+{
+	add_text(t, "[");
+	for (size_t i = 0; i < count; i++) {
+		add_text(t, i ? ",{\"device\":" : "{\"device\":");
+		add_string(t, uses[i].device);
+		add_text(t, ",\"interface\":");
+		add_string(t, uses[i].source);
+		add_text(t, uses[i].own ? ",\"side\":\"own\"}" : ",\"side\":\"host\"}");
 	}
-	*ret_target = target;
-	return 0;
-}
-
-static int add_filter(struct making *m, const char *id, json_t **ret_filter)
-{
-	json_t *filter = json_object_get(m->filters, id);
-
-	if (!filter) {
-		json_t *chunks = json_object_get(vtap_resolver_value(m->v, id), "chunks");
-
-		filter = json_pack("{s:s, s:O?}", "name", id, "chunks", chunks);
-		if (!filter || (!chunks && json_object_set_new(filter, "chunks", json_array()) < 0) ||
-		    json_object_set_new(m->filters, id, filter) < 0)
-			return -ENOMEM;
-	}
-	*ret_filter = filter;
-	return 0;
-}
-
-static json_t *make_sources(const struct use *uses, size_t count)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < count && list; i++) {
-		json_t *source = json_pack("{s:s, s:s, s:s}", "device", uses[i].device, "side",
-					   uses[i].own ? "own" : "host", "interface", uses[i].source);
-
-		if (json_array_append_new(list, source) < 0) {
-			json_decref(list);
-			return NULL;
-		}
-	}
-	return list;
-}
-
-/* A session as the file has it, with what the file has not: label, the sources' interfaces, offline. */
-static int make_session(const json_t *value, const struct use *uses, size_t count, json_t **ret_session)
-{
-	const char *name = json_string_value(json_object_get(value, "name"));
-	json_t *offline = json_object_get(value, "offline");
-	json_auto_t *session = NULL;
-	int r;
-
-	r = vtap_file_form(vtap_kind_find("session"), value, &session);
-	if (r < 0)
-		return r;
-	if (json_object_set_new(session, "sources", make_sources(uses, VTAP_MIN(count, (size_t)VTAP_SOURCES_MAX))) < 0)
-		return -ENOMEM;
-	if (json_object_set_new(session, "label", json_string(name ? name : uses->session)) < 0)
-		return -ENOMEM;
-	if (json_object_set_new(session, "offline",
-				json_is_string(offline) ? json_incref(offline) : json_string("keep")) < 0)
-		return -ENOMEM;
-	*ret_session = VTAP_STEAL(session);
-	return 0;
+	add_text(t, "]");
 }
 
 static bool add_port(struct making *m, uint16_t port)
@@ -225,29 +208,43 @@ static bool add_port(struct making *m, uint16_t port)
 	return true;
 }
 
+/* FNV-1a, on and on. */
+static uint64_t hash_more(uint64_t hash, const void *data, size_t size_bytes)
+{
+	const uint8_t *bytes = data;
+
+	for (size_t i = 0; i < size_bytes; i++)
+		hash = (hash ^ bytes[i]) * 0x100000001b3ULL;
+	return hash;
+}
+
 static int add_session(struct making *m, struct vtap_plan_part *part, const struct use *uses, size_t count)
 {
 	const json_t *value = uses->session_value;
+	const char *target_id = json_string_value(json_object_get(value, "target"));
 	const char *filter_id = json_string_value(json_object_get(value, "filter"));
-	json_t *session = NULL, *target = NULL, *filter = NULL;
+	const struct vtap_form *session = vtap_resolver_form(m->v, part->session);
+	const struct vtap_form *target = vtap_resolver_form(m->v, target_id);
+	const struct vtap_form *filter = filter_id ? vtap_resolver_form(m->v, filter_id) : NULL;
+	size_t begin;
 	int r;
 
-	r = make_session(value, uses, count, &session);
-	if (r >= 0 && json_array_append_new(m->sessions, session) < 0)
-		r = -ENOMEM;
-	if (r >= 0)
-		r = add_target(m, json_string_value(json_object_get(value, "target")), &target);
-	if (r >= 0 && filter_id)
-		r = add_filter(m, filter_id, &filter);
-	if (r < 0)
-		return r;
+	if (!session || !target || (filter_id && !filter))
+		return -ENOMEM;
+	add_text(&m->sessions, m->sessions.length ? "," : "");
+	begin = m->sessions.length;
+	add_bytes(&m->sessions, session->text, session->split);
+	add_sources(&m->sessions, uses, VTAP_MIN(count, (size_t)VTAP_SOURCES_MAX));
+	add_text(&m->sessions, session->text + session->split);
+	if (m->sessions.no_memory)
+		return -ENOMEM;
+	part->hash = hash_more(target->hash, m->sessions.bytes + begin, m->sessions.length - begin);
+	if (filter)
+		part->hash = hash_more(part->hash, &filter->hash, sizeof(filter->hash));
 	(void)add_port(m,
 		       (uint16_t)json_integer_value(json_object_get(json_object_get(value, "encapsulation"), "port")));
-	part->hash = 0xcbf29ce484222325ULL;
-	r = hash_value(session, &part->hash);
-	if (r >= 0)
-		r = hash_value(target, &part->hash);
-	return r >= 0 && filter ? hash_value(filter, &part->hash) : r;
+	r = note(&m->targets, target_id);
+	return r < 0 ? r : note(&m->filters, filter_id);
 }
 
 static int add_sessions(struct making *m)
@@ -311,77 +308,75 @@ static int add_endpoints(struct making *m)
 		return r;
 	if (m->endpoints.count)
 		qsort(m->endpoints.items, m->endpoints.count, sizeof(*m->endpoints.items), compare_texts);
-	for (size_t i = 0; i < m->endpoints.count && json_array_size(m->never_mirror) < VTAP_NEVER_MIRROR_MAX; i++) {
-		char *text = m->endpoints.items[i], *blank = strchr(text, ' ');
-		uint16_t port = (uint16_t)atoi(blank + 1);
+	for (size_t i = 0, count = 0; i < m->endpoints.count && count < VTAP_NEVER_MIRROR_MAX; i++) {
+		const char *text = m->endpoints.items[i], *blank = strchr(text, ' ');
 
-		if (!add_port(m, port))
+		if (!add_port(m, (uint16_t)atoi(blank + 1)))
 			continue;
-		if (json_array_append_new(m->never_mirror, json_pack("{s:s%, s:i}", "address", text,
-								     (size_t)(blank - text), "port", port)) < 0)
-			return -ENOMEM;
+		add_text(&m->never_mirror, count++ ? ",{\"address\":\"" : "{\"address\":\"");
+		add_bytes(&m->never_mirror, text, (size_t)(blank - text));
+		add_text(&m->never_mirror, "\",\"port\":");
+		add_text(&m->never_mirror, blank + 1);
+		add_text(&m->never_mirror, "}");
 	}
-	return 0;
+	return m->never_mirror.no_memory ? -ENOMEM : 0;
 }
 
-/* The values of an object, by key. */
-static json_t *values_of(json_t *object)
+static void add_forms(struct text *t, const struct vtap_resolver *v, const struct vtap_pointers *ids)
 {
-	_cleanup_free_ const char **keys = calloc(json_object_size(object) + 1, sizeof(*keys));
-	json_t *list = json_array(), *value;
-	size_t count = 0;
-	const char *key;
+	if (ids->count)
+		qsort(ids->items, ids->count, sizeof(*ids->items), compare_texts);
+	for (size_t i = 0; i < ids->count; i++) {
+		const struct vtap_form *form = vtap_resolver_form(v, ids->items[i]);
 
-	if (!keys)
-		list = (json_decref(list), NULL);
-	json_object_foreach(object, key, value)
-	{
-		if (keys)
-			keys[count++] = key;
+		add_text(t, i ? "," : "");
+		add_bytes(t, form->text, form->text_bytes);
 	}
-	if (keys)
-		qsort(keys, count, sizeof(*keys), compare_texts);
-	for (size_t i = 0; i < count && list; i++) {
-		if (json_array_append(list, json_object_get(object, keys[i])) < 0)
-			list = (json_decref(list), NULL);
-	}
-	return list;
 }
 
+/* Members sorted, no blanks: what the hash is taken of. */
 static int finish(struct making *m, const char *host)
 {
 	const char *uplink = json_string_value(json_object_get(vtap_resolver_value(m->v, host), "uplink"));
-	json_auto_t *document = NULL;
+	struct text t = {};
+	char version[32];
 
-	document = json_pack("{s:i, s:s, s:O, s:o, s:o, s:O}", "version", PLAN_VERSION, "host", host, "never_mirror",
-			     m->never_mirror, "targets", values_of(m->targets), "filters", values_of(m->filters),
-			     "sessions", m->sessions);
-	if (!document || (uplink && json_object_set_new(document, "uplink", json_string(uplink)) < 0))
+	add_text(&t, "{\"filters\":[");
+	add_forms(&t, m->v, &m->filters);
+	add_text(&t, "],\"host\":");
+	add_string(&t, host);
+	add_text(&t, ",\"never_mirror\":[");
+	add_bytes(&t, m->never_mirror.bytes ? m->never_mirror.bytes : "", m->never_mirror.length);
+	add_text(&t, "],\"sessions\":[");
+	add_bytes(&t, m->sessions.bytes ? m->sessions.bytes : "", m->sessions.length);
+	add_text(&t, "],\"targets\":[");
+	add_forms(&t, m->v, &m->targets);
+	if (uplink) {
+		add_text(&t, "],\"uplink\":");
+		add_string(&t, uplink);
+	} else {
+		add_text(&t, "]");
+	}
+	snprintf(version, sizeof(version), ",\"version\":%d}", PLAN_VERSION);
+	add_text(&t, version);
+	if (t.no_memory) {
+		free(t.bytes);
 		return -ENOMEM;
-	m->plan->text = json_dumps(document, DUMP_FLAGS);
-	if (!m->plan->text)
-		return -ENOMEM;
-	m->plan->text_bytes = strlen(m->plan->text);
-	vtap_hash_hex(m->plan->text, m->plan->text_bytes, m->plan->hash);
+	}
+	m->plan->text = t.bytes;
+	m->plan->text_bytes = t.length;
+	vtap_hash_hex(t.bytes, t.length, m->plan->hash);
 	return 0;
 }
 
 int vtap_host_plan_make(const struct vtap_resolver *v, const char *host, struct vtap_host_plan **ret_plan)
 {
-	VTAP_CLEANUP(making_done)
-	struct making m = {
-	    .v = v,
-	    .targets = json_object(),
-	    .filters = json_object(),
-	    .sessions = json_array(),
-	    .never_mirror = json_array(),
-	    .plan = calloc(1, sizeof(*m.plan)),
-	};
+	VTAP_CLEANUP(making_done) struct making m = {.v = v, .plan = calloc(1, sizeof(*m.plan))};
 	int r;
 
 	if (!vtap_resolver_value(v, host))
 		return -ENOENT;
-	if (!m.targets || !m.filters || !m.sessions || !m.never_mirror || !m.plan)
+	if (!m.plan)
 		return -ENOMEM;
 	r = vtap_resolver_covers_of_host(v, host, add_use, &m);
 	if (r >= 0)

@@ -47,6 +47,7 @@ static int free_thing(const char *key, void *value, void *userdata)
 	struct vtap_thing *t = value;
 
 	json_decref(t->value);
+	vtap_form_done(&t->form);
 	free(t);
 	return 0;
 }
@@ -96,6 +97,7 @@ static int thing_set(struct vtap_resolver *v, json_t *value, json_t **ret_before
 	}
 	*ret_before = t->value;
 	t->value = json_incref(value);
+	vtap_form_done(&t->form);
 	return 0;
 }
 
@@ -151,12 +153,16 @@ static int put_target(struct vtap_resolver *v, uint64_t sequence, json_t *value)
 
 static int put_filter(struct vtap_resolver *v, uint64_t sequence, json_t *value)
 {
+	const char *id = vtap_text(value, "id");
 	json_t *before = NULL;
 	int r;
 
 	r = thing_set(v, value, &before);
 	json_decref(before);
-	return r < 0 ? r : each_user(v, vtap_text(value, "id"), vtap_cover_touch_session);
+	if (r < 0)
+		return r;
+	((struct vtap_thing *)vtap_table_get(v->things, id))->is_filter = true;
+	return each_user(v, id, vtap_cover_touch_session);
 }
 
 static int put_host(struct vtap_resolver *v, uint64_t sequence, json_t *value)
@@ -219,6 +225,7 @@ static int delete_thing(struct vtap_resolver *v, const char *id)
 		return 0;
 	r = target_point(v, t, NULL);
 	json_decref(t->value);
+	vtap_form_done(&t->form);
 	free(t);
 	return r < 0 ? r : each_user(v, id, vtap_session_refresh);
 }

@@ -82,6 +82,16 @@ const char *vtap_resolver_take_session(struct vtap_resolver *v);
 
 /* NULL: unknown. Sessions, interfaces, wires, targets, filters, hosts, subnets and projects. */
 const json_t *vtap_resolver_value(const struct vtap_resolver *v, const char *id);
+/*
+ * A session, target or filter as plans have it, made once for each of its values. A session's sources are missing: they go in
+ * at `split`. NULL: unknown, or no memory. Borrowed until the next change.
+ */
+struct vtap_form {
+	char *text; /* JSON without blanks, members sorted */
+	size_t text_bytes, split;
+	uint64_t hash; /* of text */
+};
+const struct vtap_form *vtap_resolver_form(const struct vtap_resolver *v, const char *id);
 /* -ENOENT. */
 int vtap_resolver_session(const struct vtap_resolver *v, const char *id, struct vtap_resolved *ret);
 

@@ -25,6 +25,8 @@ struct vtap_label {
 struct vtap_thing { /* another object, kept for its value */
 	char id[VTAP_ID_STRLEN];
 	json_t *value; /* owned reference */
+	struct vtap_form form; /* owned; empty = not made since the value is there */
+	bool is_filter;
 	struct vtap_label *interface; /* of a target that is an interface */
 };
 
@@ -33,6 +35,7 @@ struct vtap_port_node;
 struct vtap_session_node {
 	char id[VTAP_ID_STRLEN];
 	json_t *value; /* owned reference */
+	struct vtap_form form; /* owned; empty = not made since the value is there */
 	uint64_t sequence, number;
 	const char *project; /* borrowed from value */
 	bool exclusive;
@@ -129,6 +132,9 @@ int vtap_cover_drop(struct vtap_resolver *v, struct vtap_cover_node *c);
 /* Makes the session's endpoint that of its target, if it is running, else none. */
 int vtap_endpoint_update(struct vtap_resolver *v, struct vtap_session_node *s);
 void vtap_endpoint_own(struct vtap_resolver *v, struct vtap_session_node *s, bool before);
+
+/* resolve_form.c */
+void vtap_form_done(struct vtap_form *f);
 
 static inline const char *vtap_text(const json_t *object, const char *key)
 {

@@ -10,6 +10,7 @@ void vtap_session_node_free(struct vtap_session_node *s)
 	for (size_t i = 0; i < s->covers.count; i++)
 		free(s->covers.items[i]);
 	json_decref(s->value);
+	vtap_form_done(&s->form);
 	vtap_pointers_done(&s->sources);
 	vtap_pointers_done(&s->covers);
 	free(s);
@@ -156,6 +157,7 @@ int vtap_session_put(struct vtap_resolver *v, uint64_t sequence, json_t *value)
 	receiver = receiver_of(v, s);
 	alike = covers_alike(before, value);
 	s->value = json_incref(value);
+	vtap_form_done(&s->form);
 	s->project = vtap_text(value, "project");
 	r = use(v, s, vtap_text(value, "filter"), &s->filter);
 	if (r >= 0)
