@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/epoll.h>
 #include <time.h>
 
@@ -193,11 +194,27 @@ static int parse_body(struct vtap_call *call)
 	return 0;
 }
 
+/* A browser that knows the credentials sends them along with what a foreign page asks for; it says then whose page it is. */
+static int check_origin(struct vtap_call *call)
+{
+	const char *origin = vtap_http_header(call->request, "Origin");
+	const char *host = vtap_http_header(call->request, "Host");
+	const char *behind = origin ? strstr(origin, "://") : NULL;
+
+	if (!origin || strcmp(call->route->method, "GET") == 0)
+		return 0;
+	if (behind && host && strcasecmp(behind + strlen("://"), host) == 0)
+		return 0;
+	return vtap_call_fail(call, -EACCES, NULL, "requests of pages that come from elsewhere are refused");
+}
+
 static int begin(struct vtap_call *call)
 {
 	int r;
 
-	r = authenticate(call);
+	r = check_origin(call);
+	if (r >= 0)
+		r = authenticate(call);
 	if (r >= 0)
 		r = select_project(call);
 	if (r >= 0)

@@ -31,7 +31,7 @@ static int once_prepare(struct vtap_api_call *c)
 	char *text = NULL;
 	int n;
 
-	if (!key || call->dry_run || strcmp(call->route->method, "POST") != 0)
+	if (!key || !*call->principal.user || call->dry_run || strcmp(call->route->method, "POST") != 0)
 		return 0;
 	if (!*key || strlen(key) > ONCE_KEY_MAX || !is_printable(key))
 		return vtap_call_fail(call, -EINVAL, "Idempotency-Key",

@@ -132,6 +132,20 @@ class Roles(ApiCase):
         self.admin.delete(f"/v1/users/{second['id']}")
 
 
+class Browsers(ApiCase):
+    def test_pages_from_elsewhere(self):
+        """A browser sends the credentials that it knows with whatever any page asks for."""
+        host = self.controller.url.removeprefix("http://")
+        target = self.target()
+        for origin in ("http://evil.example", "null", f"http://{host}.evil.example", "file://"):
+            self.refused(403, "POST", f"/v1/targets/{target}/disable", headers={"Origin": origin})
+            self.refused(403, "DELETE", f"/v1/targets/{target}", headers={"Origin": origin})
+        self.assertEqual(self.api.request("GET", f"/v1/targets/{target}", headers={"Origin": "http://evil.example"}).status, 200)
+        self.assertEqual(self.api.request("POST", f"/v1/targets/{target}/disable", headers={"Origin": f"http://{host}"}).status, 200)
+        for form in ("application/x-www-form-urlencoded", "text/plain", "multipart/form-data; boundary=x"):
+            self.refused(415, "POST", "/v1/filters", "{}", headers={"Content-Type": form})
+
+
 class Theft(ApiCase):
     """Mirroring is a way to steal traffic."""
 

@@ -43,6 +43,10 @@ class Login(ApiCase):
             answer = self.login(user["name"], ttl=ttl)
             self.assertEqual((answer.status, answer.json["field"]), (400, "ttl"), ttl)
 
+    def test_answers_are_not_kept(self):
+        self.refused(400, "POST", "/v1/login", {"user": "admin", "password": self.controller.password}, "Idempotency-Key",
+                     headers={"Idempotency-Key": "k"})
+
     def test_wrong_ones_look_alike(self):
         user = self.user()
         without = self.admin.post("/v1/users", {"name": unique("user")})
