@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo as a user runs it: it succeeds, it notices copies that are wrong, and it cleans up when it is interrupted."""
+"""The demo, and the VPC to play in, as a user runs them: the demo succeeds, it notices copies that are wrong, and it cleans up when it is interrupted."""
 
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -10,6 +11,7 @@ import tempfile
 import agent
 from case import Case, main
 from lab import run, wait_until
+from vpc import VTAP
 
 DEMO = os.path.join(agent.PROJECT, "tools", "demo")
 
@@ -19,11 +21,10 @@ class Demo(Case):
         self.output = self.enterContext(tempfile.TemporaryDirectory())
         self.log = os.path.join(self.output, "log")
 
-    def start(self, program=agent.PROGRAM):
+    def start(self, *arguments, command_line=VTAP):
         with open(self.log, "w") as log:
-            process = subprocess.Popen([DEMO, "--output", self.output], stdin=subprocess.DEVNULL, stdout=log,
-                                       stderr=log, start_new_session=True,
-                                       env={**os.environ, "VTAP_AGENT": program})
+            process = subprocess.Popen([DEMO, "--output", self.output, *arguments], stdin=subprocess.DEVNULL, stdout=log,
+                                       stderr=log, start_new_session=True, env={**os.environ, "VTAP": command_line})
         self.addCleanup(lambda: process.poll() is None and (process.terminate(), process.wait()))
         return process
 
@@ -43,20 +44,20 @@ class Demo(Case):
         text = self.text()
         for wanted in (r"12 of 12 requests mirrored", r"300000 bytes, identical", r"leaves out +0 mirrored",
                        r"identical to their originals +(\d+) of \1\n", r"VNI 66 +10.0.0.1 > 10.0.0.2 +ICMP",
-                       r"web-to-ids: active", r"every copy as it should be +yes"):
+                       r'"web-to-ids": active', r"every copy as it should be +yes"):
             self.assertRegex(text, wanted)
         self.assertGreater(os.path.getsize(os.path.join(self.output, "copies.pcap")), 300_000)
         self.assert_nothing_left(process)
 
     def test_wrong_copies_are_noticed(self):
-        """Behind this agent's back the file asks for cut copies."""
-        program = os.path.join(self.output, "cutting-agent")
+        """Behind the demo's back its sessions are created with cut copies."""
+        program = os.path.join(self.output, "cutting-vtap")
         with open(program, "w") as out:
             out.write("#!/bin/sh\n"
-                      "if [ \"$1\" = --config ]; then sed -i 's/^    target: ids/&\\n    packet_length: 200/' \"$2\"; fi\n"
-                      f"exec {agent.PROGRAM} \"$@\"\n")
+                      "[ \"$1 $2\" != 'session create' ] || set -- \"$@\" --packet-length 200\n"
+                      f"exec {VTAP} \"$@\"\n")
         os.chmod(program, stat.S_IRWXU)
-        process = self.start(program)
+        process = self.start(command_line=program)
         self.assertEqual(process.wait(), 1, self.text())
         self.assertRegex(self.text(), r"bytes, DIFFERENT")
         self.assertRegex(self.text(), r"identical to their originals +frame \d+ differs")
@@ -71,6 +72,21 @@ class Demo(Case):
                 self.assertEqual(process.wait(), 130, self.text())
                 self.assertIn("interrupted", self.text())
                 self.assert_nothing_left(process)
+
+    def test_play(self):
+        """The commands that it shows work as they are shown, and all is gone after Ctrl-C."""
+        process = self.start("--play")
+        wait_until(lambda: "Ctrl-C" in self.text(), 60, self.text)
+        shown = re.findall(r"^    (\S+ --profile-file .*)$", self.text(), re.MULTILINE)
+        stats, capture, trace = (command.replace(command.split()[0], VTAP, 1) for command in shown)
+        wait_until(lambda: re.search(r"mirrored_packets +[1-9]", run(stats.replace("--watch", "").split()).stdout), 20,
+                   "a ping that is counted")
+        seen = run(["bash", "-o", "pipefail", "-c", capture.replace("--seconds 5", "--packets 2")]).stdout
+        self.assertIn("Echo (ping)", seen)
+        self.assertRegex(run(trace.split()).stdout, r"web-to-ids +1 +exclusive +yes")
+        os.killpg(process.pid, signal.SIGINT)
+        self.assertEqual(process.wait(), 130, self.text())
+        self.assert_nothing_left(process)
 
 
 main()
