@@ -51,7 +51,7 @@ class FirstHost(Case):
             cd {self.lab.tmp}
             hostname() {{ echo first; }}
             vtap() {{ {VTAP} "$@"; }}
-            vtap-agent() {{ setpriv --pdeathsig KILL {AGENT} "$@" --pin-dir {pins} --state-dir {self.lab.path("agent")}; }}
+            vtap-agent() {{ exec setpriv --pdeathsig KILL {AGENT} "$@" --pin-dir {pins} --state-dir {self.lab.path("agent")}; }}
             systemctl() {{
                 [ "$*" = "enable --now vtapd" ]
                 setpriv --pdeathsig KILL {VTAPD} {options} >vtapd.log 2>&1 &
