@@ -207,13 +207,15 @@ static json_t *request_members(const struct check *c, const struct probe *p)
 	const char *mac = json_string_value(json_object_get(value, "mac"));
 	const char *own = !strcmp(p->direction, "in") ? "destination_mac" : "source_mac";
 	json_t *packet = json_copy(p->packet);
+	char mark[sizeof("vtap-probe ") + VTAP_ID_STRLEN];
 
+	snprintf(mark, sizeof(mark), "vtap-probe %s", c->session);
 	if (mac && json_object_set_new(packet, own, json_string(mac)) < 0) {
 		json_decref(packet);
 		return NULL;
 	}
 	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:s}", "session", c->session, "interface", p->source, "device",
-			 p->device, "direction", p->direction, "packet", packet, "mark", "vtap-probe");
+			 p->device, "direction", p->direction, "packet", packet, "mark", mark);
 }
 
 static int ask(struct check *c, struct probe *p)

@@ -156,6 +156,8 @@ static void on_changed(const struct vtap_changed *changed, void *userdata)
 		r = vtap_resolver_delete(v, changed->kind->name, changed->id);
 	if (r < 0)
 		vtap_feed_break(f, r);
+	if (!strcmp(changed->kind->name, "interface"))
+		vtap_reports_forget_interface(f->controller->reports, changed->id);
 	if (changed->after)
 		return;
 	if (!strcmp(changed->kind->name, "session")) {

@@ -63,6 +63,8 @@ int vtap_reports_take(struct vtap_reports *r, const char *host, const json_t *re
 void vtap_reports_seen(struct vtap_reports *r, const char *host);
 void vtap_reports_forget_host(struct vtap_reports *r, const char *host);
 void vtap_reports_forget_session(struct vtap_reports *r, const char *session);
+/* It was changed: a conflict about it is one only if the next report says so. */
+void vtap_reports_forget_interface(struct vtap_reports *r, const char *interface);
 
 /* NULL: never heard. */
 const struct vtap_report_host *vtap_reports_host(const struct vtap_reports *r, const char *host);

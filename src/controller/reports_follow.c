@@ -44,6 +44,11 @@ static void set_conflict(struct vtap_reports *r, const char *interface, char *te
 	(void)vtap_resolver_covers_of_source(r->controller->resolver, interface, touch_session, r);
 }
 
+void vtap_reports_forget_interface(struct vtap_reports *r, const char *interface)
+{
+	set_conflict(r, interface, NULL);
+}
+
 static const char *text_of(const json_t *object, const char *key)
 {
 	return json_string_value(json_object_get(object, key));

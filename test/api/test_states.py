@@ -323,6 +323,8 @@ class FollowTest(AgentCase):
         self.assertIn("another interface is plugged", " ".join(self.state(session)[1]))
         self.assertEqual(self.place(interface), (agent.host, "tap1"))
         self.assertEqual(self.place(holder), (agent.host, "tap5"))
+        self.api.patch(f"/v1/interfaces/{interface}", {"device": "tap9"})
+        self.assertNotIn("another interface is plugged", " ".join(self.state(session)[1]))
 
 
 main()

@@ -273,6 +273,38 @@ static void test_ports_have_a_limit(void **state)
 	world_end(&w);
 }
 
+#define MANY_HOSTS 1000
+#define MANY_INTERFACES 10000
+
+/* However much there is, a change is one of the hosts that it concerns. */
+static void test_a_change_among_many(void **state)
+{
+	char id[32], host[32], device[32], session[32];
+	const char *touched;
+	struct world w;
+
+	setup(&w);
+	for (int i = 0; i < MANY_INTERFACES; i++) {
+		sprintf(id, "eni-m%d", i);
+		sprintf(host, "host-m%d", i % MANY_HOSTS);
+		sprintf(device, "tap%d", i / MANY_HOSTS);
+		sprintf(session, "tms-m%d", i);
+		if (i < MANY_HOSTS)
+			world_put(&w, "host", "{s:s}", "id", host);
+		world_interface(&w, id, "proj-a", host, device, "host", NULL, NULL);
+		world_session(&w, session, "proj-a", 1, true, id, "tmt-1");
+	}
+	while (vtap_resolver_take_host(w.resolver))
+		;
+	world_session(&w, "tms-m4711", "proj-a", 2, true, "eni-m4711", "tmt-1");
+	touched = vtap_resolver_take_host(w.resolver);
+	assert_string_equal(touched, "host-m711");
+	assert_null(vtap_resolver_take_host(w.resolver));
+	VTAP_CLEANUP(vtap_host_plan_freep) struct vtap_host_plan *plan = make(&w, "host-m711");
+	assert_int_equal(plan->part_count, MANY_INTERFACES / MANY_HOSTS);
+	world_end(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -285,6 +317,7 @@ int main(void)
 	    cmocka_unit_test(test_endpoints_only_where_tunnels_pass),
 	    cmocka_unit_test(test_endpoints_have_a_limit),
 	    cmocka_unit_test(test_ports_have_a_limit),
+	    cmocka_unit_test(test_a_change_among_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
