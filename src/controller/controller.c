@@ -163,7 +163,7 @@ static int identity_make(struct vtap_controller *c, const struct vtap_addr *addr
 
 	if (!vtap_addr_is_any(address))
 		names_add(&n, vtap_addr_format(address, text));
-	if (gethostname(host, sizeof(host) - 1) >= 0 && *host)
+	if (gethostname(host, sizeof(host) - 1) >= 0 && vtap_pki_name_fits(host))
 		names_add(&n, host);
 	names_add(&n, "localhost");
 	names_add(&n, "127.0.0.1");

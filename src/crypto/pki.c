@@ -243,6 +243,13 @@ static bool is_dns_name(const char *name)
 	       name[strspn(name, allowed)] == '\0';
 }
 
+bool vtap_pki_name_fits(const char *name)
+{
+	struct vtap_addr address;
+
+	return vtap_addr_parse(name, &address) == 0 || is_dns_name(name);
+}
+
 static int name_add(gnutls_x509_crt_t certificate, const char *name)
 {
 	struct vtap_addr address;

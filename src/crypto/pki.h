@@ -3,6 +3,7 @@
 
 /* X.509: the controller's certificate authority, server certificates and agents' client certificates. GnuTLS's owner here. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,6 +33,8 @@ void vtap_identity_done(struct vtap_identity *i);
 
 /* A self-signed ECDSA P-256 authority for ten years. -EINVAL: the name's length. */
 int vtap_pki_authority_new(const char *common_name, struct vtap_identity *ret_authority);
+/* Whether a server certificate can be for it: an address, or a DNS name, which not every machine's name is. */
+bool vtap_pki_name_fits(const char *name);
 /*
  * A server certificate for 1..VTAP_PKI_NAMES_MAX DNS names and addresses (texts), for 1..3650 days. -EINVAL: a number out of
  * range, or a text that is neither.

@@ -114,8 +114,12 @@ static void test_server_limits(void **state)
 	longest[VTAP_PKI_DNS_NAME_MAX + 1] = '\0';
 	for (size_t i = 0; i < VTAP_ARRAY_SIZE(names); i++)
 		names[i] = "a.example.net";
-	for (size_t i = 0; i < VTAP_ARRAY_SIZE(bad); i++)
+	for (size_t i = 0; i < VTAP_ARRAY_SIZE(bad); i++) {
 		assert_int_equal(vtap_pki_server_new(&authority, &bad[i], 1, 30, &server), -EINVAL);
+		assert_false(vtap_pki_name_fits(bad[i]));
+	}
+	assert_false(vtap_pki_name_fits("(none)")); /* as a machine without a name is called */
+	assert_true(vtap_pki_name_fits("a.example.net") && vtap_pki_name_fits("2001:db8::1"));
 	assert_int_equal(vtap_pki_server_new(&authority, &name, 1, 30, &server), -EINVAL);
 	assert_int_equal(vtap_pki_server_new(&authority, names, 0, 30, &server), -EINVAL);
 	assert_int_equal(vtap_pki_server_new(&authority, names, VTAP_PKI_NAMES_MAX + 1, 30, &server), -EINVAL);
