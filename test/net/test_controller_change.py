@@ -29,7 +29,9 @@ class Mover:
         self.vpc, self.lab = vpc, vpc.lab
         self.namespace = vpc.lab.namespace("moving")
         self.mac = vpc.lab.next_mac()
-        self.namespace.bridge("eth0", options="forward_delay 0")
+        # A bridge without any port that is up has no carrier, and the kernel takes up to a second to notice one.
+        self.lab.veth(self.namespace, "always", self.namespace, "on")
+        self.namespace.bridge("eth0", ["always"], options="forward_delay 0")
         self.namespace.ip(f"link set eth0 address {self.mac}")
         self.namespace.address("eth0", self.ADDRESS + "/24")
         self.captures, self.numbers = [], itertools.count()
