@@ -158,6 +158,9 @@ static int parse_dry_run(struct vtap_call *call)
 	call->dry_run = strcmp(text, "true") == 0;
 	if (!call->dry_run && strcmp(text, "false") != 0)
 		return vtap_call_fail(call, -EINVAL, "dry_run", "must be true or false");
+	/* What acts beyond the store, or hands out a credential, cannot be tried. */
+	if (call->dry_run && (call->route->flags & (VTAP_ROUTE_OPEN | VTAP_ROUTE_AGENT | VTAP_ROUTE_ACTS)))
+		return vtap_call_fail(call, -EINVAL, "dry_run", "cannot be had of this request: leave it out");
 	return 0;
 }
 

@@ -65,6 +65,7 @@ enum {
 	VTAP_ROUTE_SYSTEM = 1 << 2, /* system admins only */
 	VTAP_ROUTE_AGENT = 1 << 3, /* agents only: principal.host is set */
 	VTAP_ROUTE_RAW = 1 << 4, /* the body is not parsed */
+	VTAP_ROUTE_ACTS = 1 << 6, /* beyond the store: cannot be tried by a dry run */
 	VTAP_ROUTE_ONCE =
 	    1 << 5, /* the answer holds a secret: it is not kept for an Idempotency-Key, which is refused */
 };

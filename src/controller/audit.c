@@ -142,14 +142,47 @@ static void outcome_set(json_t *entry, const struct vtap_call *call, int r)
 		(void)json_object_set(entry, "detail", call->audit);
 }
 
+/* What anybody can cause without credentials fills neither the disk nor the loop's time. */
+static bool refusal_is_due(struct vtap_audit *a, const struct vtap_call *call)
+{
+	uint64_t second = now_us() / 1000000U;
+
+	if (*call->principal.user || *call->principal.host)
+		return true;
+	if (second != a->refusals_second) {
+		a->refusals_second = second;
+		a->refusals_count = 0;
+	}
+	if (a->refusals_count == VTAP_AUDIT_REFUSALS_PER_SECOND) {
+		a->refusals_left_out++;
+		return false;
+	}
+	a->refusals_count++;
+	return true;
+}
+
+static void left_out_set(struct vtap_audit *a, json_t *entry, const struct vtap_call *call)
+{
+	if (*call->principal.user || *call->principal.host || a->refusals_left_out == 0)
+		return;
+	(void)json_object_set_new(entry, "left_out", json_integer((json_int_t)a->refusals_left_out));
+	a->refusals_left_out = 0;
+}
+
 int vtap_audit_add(struct vtap_change *c, const struct vtap_call *call, int r)
 {
-	json_t *entry = entry_of(vtap_change_time_s(c), call);
+	struct vtap_audit *a = call->controller->audit;
+	json_t *entry;
 	int k;
 
+	if (r < 0 && !refusal_is_due(a, call))
+		return 0;
+	entry = entry_of(vtap_change_time_s(c), call);
 	if (!entry)
 		return -ENOMEM;
 	outcome_set(entry, call, r);
+	if (r < 0)
+		left_out_set(a, entry, call);
 	if (r >= 0)
 		(void)json_object_set_new(entry, "changes", changes_of(c));
 	k = entry_put(c, entry);
@@ -192,29 +225,11 @@ static void refusal_done(int r, void *userdata)
 	free(refusal);
 }
 
-/* What anybody can cause without credentials fills neither the disk nor the loop's time. */
-static bool refusal_is_due(struct vtap_audit *a)
-{
-	uint64_t second = now_us() / 1000000U;
-
-	if (second != a->refusals_second) {
-		a->refusals_second = second;
-		a->refusals_count = 0;
-	}
-	if (a->refusals_count == VTAP_AUDIT_REFUSALS_PER_SECOND) {
-		a->refusals_left_out++;
-		return false;
-	}
-	a->refusals_count++;
-	return true;
-}
-
 void vtap_audit_refused(struct vtap_audit *a, const struct vtap_call *call)
 {
-	bool is_anybody = !*call->principal.user && !*call->principal.host;
 	struct refusal *refusal;
 
-	if (is_anybody && !refusal_is_due(a))
+	if (!refusal_is_due(a, call))
 		return;
 	refusal = calloc(1, sizeof(*refusal));
 	if (!refusal)
@@ -225,10 +240,7 @@ void vtap_audit_refused(struct vtap_audit *a, const struct vtap_call *call)
 		return;
 	}
 	outcome_set(refusal->entry, call, -EACCES);
-	if (is_anybody && a->refusals_left_out > 0) {
-		(void)json_object_set_new(refusal->entry, "left_out", json_integer((json_int_t)a->refusals_left_out));
-		a->refusals_left_out = 0;
-	}
+	left_out_set(a, refusal->entry, call);
 	refusal->write = (struct vtap_write){.run = refusal_run, .done = refusal_done, .userdata = refusal};
 	vtap_write_queue(a->controller, &refusal->write);
 }

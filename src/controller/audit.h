@@ -19,7 +19,7 @@ int vtap_audit_new(struct vtap_controller *c, struct vtap_audit **ret_audit);
 struct vtap_audit *vtap_audit_free(struct vtap_audit *a);
 VTAP_DEFINE_CLEANUP(struct vtap_audit *, vtap_audit_free);
 
-/* As part of a change: what the call did (r >= 0), or why it was refused. */
+/* As part of a change: what the call did (r >= 0), or why it was refused; a flood of refusals of nobody is counted only. */
 int vtap_audit_add(struct vtap_change *c, const struct vtap_call *call, int r);
 /* What the controller did by itself; `resource` is an id or NULL, `detail` is borrowed or NULL. */
 int vtap_audit_add_own(struct vtap_change *c, const char *action, const char *resource, const json_t *detail);

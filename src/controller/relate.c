@@ -252,14 +252,17 @@ static int check_device(struct vtap_call *call, const struct vtap_object *before
 /* Where an interface is decides whose packets are seen as its own. */
 static int check_plug(struct vtap_call *call, const struct vtap_object *before, const json_t *resource)
 {
-	static const char *const members[] = {"host", "device", "side"};
+	/* By its MAC an interface is followed to where its guest has gone. */
+	static const char *const members[] = {"host", "device", "side", "mac"};
 
 	if (call->principal.system_admin || !text_of(resource, "host") || !text_of(resource, "device"))
 		return 0;
 	for (size_t i = 0; i < VTAP_ARRAY_SIZE(members); i++)
 		if (!before || has_changed(before, resource, members[i]))
-			return vtap_call_fail(call, -EACCES, members[i],
-					      "only a system admin can say at which device of a host an interface is");
+			return vtap_call_fail(
+			    call, -EACCES, members[i],
+			    "only a system admin can say at which device of a host an interface is, and "
+			    "change its MAC while it is there");
 	return 0;
 }
 

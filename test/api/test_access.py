@@ -185,7 +185,7 @@ class Theft(ApiCase):
         self.refused(403, "POST", "/v1/interfaces", {"host": host, "device": "eth0"}, "host", client=operator)
         interface = self.interface(host=host, device="tap0")
         operator.patch(f"/v1/interfaces/{interface}", {"name": "web"})
-        for change, field in (({"device": "eth0"}, "device"), ({"side": "own"}, "side")):
+        for change, field in (({"device": "eth0"}, "device"), ({"side": "own"}, "side"), ({"mac": "02:00:00:00:00:99"}, "mac")):
             self.refused(403, "PATCH", f"/v1/interfaces/{interface}", change, field, client=operator)
         operator.patch(f"/v1/interfaces/{interface}", {"host": None})
         self.refused(403, "PATCH", f"/v1/interfaces/{interface}", {"host": host}, "host", client=operator)

@@ -94,13 +94,17 @@ class Audit(ApiCase):
 
 class Flood(ApiCase):
     def test_a_flood_of_refusals_is_counted_not_written(self):
-        def knock(_):
-            client = self.controller.anonymous()
-            return [client.request("GET", "/v1/whoami").status for _ in range(50)]
-        before = len(self.admin.all("/v1/audit"))
-        with concurrent.futures.ThreadPoolExecutor(8) as pool:
-            self.assertEqual({status for statuses in pool.map(knock, range(8)) for status in statuses}, {401})
-        self.assertLess(len(self.admin.all("/v1/audit")) - before, 200)
+        join = ("POST", "/agent/v1/join", {"token": "vtapjoin-host-0123456789abcdef0-" + "x" * 40 + "-" + "0" * 64, "request": None,
+                                           "agent": {"version": "0", "layout": 1, "kernel": "6"}})
+        for what in (("GET", "/v1/whoami"), join):
+            def knock(_, what=what):
+                client = self.controller.anonymous()
+                return [client.request(*what).status for _ in range(50)]
+            with self.subTest(what[1]):
+                before = len(self.admin.all("/v1/audit"))
+                with concurrent.futures.ThreadPoolExecutor(8) as pool:
+                    self.assertEqual({status for statuses in pool.map(knock, range(8)) for status in statuses}, {401})
+                self.assertLess(len(self.admin.all("/v1/audit")) - before, 200)
 
 
 class Events(ApiCase):

@@ -137,6 +137,14 @@ class Versions(ApiCase):
         user = self.admin.post("/v1/users?dry_run=true", {"name": unique("dry"), "password": "0123456789"})
         self.refused(404, "GET", f"/v1/users/{user['id']}")
 
+    def test_what_acts_cannot_be_tried(self):
+        """A probe is sent, a certificate or a token handed out: there is no trying that."""
+        for path in ("/agent/v1/join", "/agent/v1/renew", "/v1/login", "/v1/sessions/any/check"):
+            answer = self.admin.request("POST", f"{path}?dry_run=true", {})
+            self.assertIn(answer.status, (400, 401), path)
+        for path in ("/agent/v1/join", "/v1/login", "/v1/sessions/any/check"):
+            self.refused(400, "POST", f"{path}?dry_run=true", {}, "dry_run", client=self.admin)
+
     def test_idempotency_key(self):
         headers = {"Idempotency-Key": unique("once")}
         body = {"name": "ids", "address": "10.9.0.1"}
