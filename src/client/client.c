@@ -11,7 +11,7 @@
 #include "basic/addr.h"
 #include "client/private.h"
 
-#define CONNECT_TIMEOUT_MS 5000
+#define CONNECT_TIMEOUT_MS 20000 /* a controller that a thousand agents come back to has much to do */
 #define CONNECTIONS 4
 #define EVENTS_MAX 32
 

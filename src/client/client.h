@@ -20,7 +20,7 @@ struct vtap_client_options { /* texts are copied */
 	const char *user, *password; /* access key id and secret, sent as HTTP Basic; NULL = none */
 	const char *bearer; /* instead of these; NULL = none */
 	const char *user_agent;
-	unsigned connect_timeout_ms; /* 0 = 5000 */
+	unsigned connect_timeout_ms; /* TLS included; 0 = 20000 */
 	unsigned connections_max; /* at a time, without waiting; further requests queue for one; 0 = 4 */
 	bool plain_anywhere;
 	bool unverified; /* for the authority itself, whose hash is compared afterwards */

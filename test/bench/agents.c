@@ -41,7 +41,8 @@ struct agent {
 	uint64_t revision, reported, requests;
 	size_t sessions;
 	char (*hashes)[VTAP_HASH_STRLEN]; /* owned */
-	size_t hash_count, missing;
+	size_t hash_count;
+	json_t *plan; /* owned; that is being accepted */
 	uint64_t retry_ns; /* 0 = nothing to repeat */
 	bool joined, lost;
 };
@@ -53,7 +54,7 @@ static size_t agent_count;
 static int epoll_fd = -1;
 
 static void ask_plan(struct agent *a);
-static void send_report(struct agent *a);
+static void on_chunk(struct vtap_client_answer *answer, void *userdata);
 
 static uint64_t now_ns(void)
 {
@@ -131,22 +132,6 @@ static void send_report(struct agent *a)
 	start(a, "POST", "/agent/v1/report", body, on_report);
 }
 
-static void on_chunk(struct vtap_client_answer *answer, void *userdata)
-{
-	char hash[VTAP_HASH_STRLEN];
-	struct agent *a = userdata;
-
-	if (arrived(a, answer)) {
-		vtap_hash_hex(answer->body, answer->body_bytes, hash);
-		if (a->hash_count == HASHES_MAX)
-			a->hash_count = 0;
-		(void)strcpy(a->hashes[a->hash_count++], hash);
-		if (--a->missing == 0)
-			send_report(a);
-	}
-	vtap_client_answer_done(answer);
-}
-
 static bool has_chunk(const struct agent *a, const char *hash)
 {
 	for (size_t i = 0; i < a->hash_count; i++) {
@@ -156,49 +141,68 @@ static bool has_chunk(const struct agent *a, const char *hash)
 	return false;
 }
 
-/* Asks for the chunks that the plan lists and this agent does not have; returns how many. */
-static void fetch_chunks(struct agent *a, const json_t *plan)
+/* The first chunk that the plan lists and this agent does not have; NULL: it has all. */
+static const char *missing_chunk(const struct agent *a)
 {
 	json_t *filter, *hash;
-	char path[128];
 	size_t i, j;
 
-	a->missing = 0;
-	json_array_foreach(json_object_get(plan, "filters"), i, filter)
+	json_array_foreach(json_object_get(a->plan, "filters"), i, filter)
 	{
 		json_array_foreach(json_object_get(filter, "chunks"), j, hash)
 		{
-			if (has_chunk(a, json_string_value(hash)))
-				continue;
-			a->missing++;
-			(void)snprintf(path, sizeof(path), "/agent/v1/chunks/%s", json_string_value(hash));
-			start(a, "GET", path, NULL, on_chunk);
+			if (!has_chunk(a, json_string_value(hash)))
+				return json_string_value(hash);
 		}
 	}
+	return NULL;
+}
+
+/* Asks for what is missing, one after another; then the plan is accepted. After a loss it is asked for again. */
+static void accept_plan(struct agent *a)
+{
+	const char *hash = missing_chunk(a);
+	char path[128];
+
+	if (hash) {
+		(void)snprintf(path, sizeof(path), "/agent/v1/chunks/%s", hash);
+		start(a, "GET", path, NULL, on_chunk);
+		return;
+	}
+	a->revision = (uint64_t)json_integer_value(json_object_get(a->plan, "revision"));
+	(void)snprintf(a->epoch, sizeof(a->epoch), "%s", json_string_value(json_object_get(a->plan, "epoch")));
+	a->sessions = json_array_size(json_object_get(a->plan, "sessions"));
+	send_report(a);
+}
+
+static void on_chunk(struct vtap_client_answer *answer, void *userdata)
+{
+	struct agent *a = userdata;
+
+	if (arrived(a, answer)) {
+		if (a->hash_count == HASHES_MAX)
+			a->hash_count = 0;
+		vtap_hash_hex(answer->body, answer->body_bytes, a->hashes[a->hash_count++]);
+		accept_plan(a);
+	}
+	vtap_client_answer_done(answer);
 }
 
 static void on_plan(struct vtap_client_answer *answer, void *userdata)
 {
 	struct agent *a = userdata;
-	json_t *plan = NULL;
 
 	if (arrived(a, answer)) {
 		if (answer->status == 304) {
 			ask_plan(a);
 		} else {
-			plan = json_loadb(answer->body, answer->body_bytes, 0, NULL);
-			if (!plan)
+			json_decref(a->plan);
+			a->plan = json_loadb(answer->body, answer->body_bytes, 0, NULL);
+			if (!a->plan)
 				fail("no JSON in the plan", a->host);
-			a->revision = (uint64_t)json_integer_value(json_object_get(plan, "revision"));
-			(void)snprintf(a->epoch, sizeof(a->epoch), "%s",
-				       json_string_value(json_object_get(plan, "epoch")));
-			a->sessions = json_array_size(json_object_get(plan, "sessions"));
-			fetch_chunks(a, plan);
-			if (a->missing == 0)
-				send_report(a);
+			accept_plan(a);
 		}
 	}
-	json_decref(plan);
 	vtap_client_answer_done(answer);
 }
 
