@@ -10,6 +10,7 @@
 
 #define DEVICES_MAX 4096
 #define BEHIND_MAX 64 /* MACs behind one device */
+#define BEHIND_ALL_MAX 16384 /* behind all of them: the controller takes no more */
 #define ADDRESSES_MAX 64 /* of one device, or MAC */
 
 /* A MAC, an address, or both, at a device. */
@@ -28,6 +29,7 @@ struct sightings {
 /* What the kernel knows, read once for all devices. */
 struct discovery {
 	struct vtap_agent *agent; /* borrowed */
+	size_t behind_count; /* entries that were made */
 	struct vtap_owners owners;
 	struct sightings addresses; /* of devices here */
 	struct sightings neighbours; /* by the device that they were seen at */
@@ -139,7 +141,7 @@ static int32_t peer_add(struct discovery *d, const struct vtap_link *link, struc
 }
 
 /* By MAC: what was told, what was learned at the port, and addresses that were seen of these. */
-static json_t *behind_json(struct sightings *behind)
+static json_t *behind_json(struct discovery *d, struct sightings *behind)
 {
 	json_t *list = json_array();
 	size_t first = 0;
@@ -147,7 +149,7 @@ static json_t *behind_json(struct sightings *behind)
 
 	if (behind->count)
 		qsort(behind->items, behind->count, sizeof(*behind->items), compare_seen);
-	while (first < behind->count && json_array_size(list) < BEHIND_MAX) {
+	while (first < behind->count && json_array_size(list) < BEHIND_MAX && d->behind_count < BEHIND_ALL_MAX) {
 		size_t end = first + 1;
 
 		while (end < behind->count && vtap_mac_equal(&behind->items[end].mac, &behind->items[first].mac))
@@ -155,6 +157,7 @@ static json_t *behind_json(struct sightings *behind)
 		(void)json_array_append_new(
 		    list, json_pack("{s:s, s:o}", "mac", vtap_mac_format(&behind->items[first].mac, mac), "addresses",
 				    addresses_json(&behind->items[first], end - first)));
+		d->behind_count++;
 		first = end;
 	}
 	return list;
@@ -218,7 +221,7 @@ static json_t *device_json(struct discovery *d, const struct vtap_link *link)
 		(void)vtap_net_link_by_index(d->agent->net, link->master_ifindex, &master);
 	o = json_pack("{s:s, s:s, s:s, s:I, s:b, s:o, s:o}", "device", link->name, "kind", kind_of(link), "mac",
 		      vtap_mac_format(&link->mac, mac), "mtu", (json_int_t)link->mtu, "up", link->up, "addresses",
-		      own_addresses(d, link->ifindex), "behind", behind_json(&behind));
+		      own_addresses(d, link->ifindex), "behind", behind_json(d, &behind));
 	(void)json_object_set_new(o, "master", *master.name ? json_string(master.name) : json_null());
 	(void)json_object_set_new(
 	    o, "guest",

@@ -75,6 +75,7 @@ static void host_free(struct vtap_report_host *h)
 	vtap_table_free(h->sessions);
 	json_decref(h->agent);
 	json_decref(h->uplink);
+	vtap_table_free(h->devices_by_name);
 	json_decref(h->devices);
 	free(h->error);
 	free(h);
@@ -229,7 +230,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 int vtap_reports_new(struct vtap_controller *c, struct vtap_reports **ret_reports)
 {
 	VTAP_CLEANUP(vtap_reports_freep) struct vtap_reports *r = calloc(1, sizeof(*r));
-	struct vtap_table **tables[] = {&r->hosts, &r->totals, &r->conflicts, &r->macs};
+	struct vtap_table **tables[] = {&r->hosts, &r->totals, &r->conflicts, &r->macs, &r->followed};
 	int ret = 0;
 
 	if (!r)
@@ -277,6 +278,7 @@ struct vtap_reports *vtap_reports_free(struct vtap_reports *r)
 	vtap_table_free(r->hosts);
 	vtap_table_free(r->totals);
 	vtap_table_free(r->conflicts);
+	vtap_table_free(r->followed);
 	if (r->macs)
 		vtap_reports_free_macs(r);
 	for (size_t i = 0; i < r->name_count; i++)

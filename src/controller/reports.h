@@ -18,6 +18,7 @@
 #define VTAP_REPORT_COUNTERS_MAX 64 /* names that are kept; agents of one release have fewer than half of them */
 #define VTAP_REPORT_DEVICES_MAX 4096
 #define VTAP_REPORT_BEHIND_MAX 64 /* of one device; and addresses of each */
+#define VTAP_REPORT_BEHIND_ALL_MAX 16384 /* of all devices of a report */
 #define VTAP_REPORT_HISTORY_SESSIONS_MAX 64
 
 struct vtap_controller;
@@ -46,6 +47,7 @@ struct vtap_report_host {
 	char *error; /* why the agent refused the last plan; NULL */
 	json_t *agent, *uplink; /* as reported; NULL = not said */
 	json_t *devices; /* normalised; NULL = not said */
+	struct vtap_table *devices_by_name; /* owned, the values borrowed from devices; NULL = there are none */
 	struct vtap_table *sessions; /* struct vtap_report_session */
 };
 

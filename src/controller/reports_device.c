@@ -8,6 +8,8 @@
 #include "basic/addr.h"
 #include "controller/reports_private.h"
 
+#define HOST_SIGHTINGS_MAX 2 /* of one MAC: a second place makes a conflict, further ones change nothing */
+
 /* Only cables lead to one guest: behind a bridge or an uplink there may be anybody. */
 static bool is_cable(const json_t *device)
 {
@@ -37,7 +39,23 @@ const struct vtap_sightings *vtap_reports_sightings(const struct vtap_reports *r
 	return vtap_table_get(r->macs, mac);
 }
 
-static int sight(struct vtap_reports *r, const char *mac, const char *host, const char *device)
+/* How often the host has it, and where on the device in question; SIZE_MAX = not there. */
+static size_t count_on_host(const struct vtap_sightings *s, const char *host, const char *device, size_t *ret_there)
+{
+	size_t count = 0;
+
+	*ret_there = SIZE_MAX;
+	for (size_t i = 0; s && i < s->count; i++) {
+		if (strcmp(s->array[i].host, host) != 0)
+			continue;
+		count++;
+		if (!strcmp(s->array[i].device, device))
+			*ret_there = i;
+	}
+	return count;
+}
+
+static int add_sighting(struct vtap_reports *r, const char *mac, const char *host, const char *device)
 {
 	struct vtap_sightings *s = vtap_table_get(r->macs, mac);
 
@@ -65,21 +83,29 @@ static int sight(struct vtap_reports *r, const char *mac, const char *host, cons
 	return 0;
 }
 
-static void unsight(struct vtap_reports *r, const char *mac, const char *host, const char *device)
+/* A host's devices are replaced as a whole, so what is over the limit is not missed when another one goes. */
+static int sight(struct vtap_reports *r, const char *mac, const char *host, const char *device)
+{
+	size_t there, count = count_on_host(vtap_table_get(r->macs, mac), host, device, &there);
+
+	return there != SIZE_MAX || count >= HOST_SIGHTINGS_MAX ? 0 : add_sighting(r, mac, host, device);
+}
+
+static int unsight(struct vtap_reports *r, const char *mac, const char *host, const char *device)
 {
 	struct vtap_sightings *s = vtap_table_get(r->macs, mac);
+	size_t there;
 
-	for (size_t i = 0; s && i < s->count; i++) {
-		if (strcmp(s->array[i].host, host) != 0 || strcmp(s->array[i].device, device) != 0)
-			continue;
-		s->array[i] = s->array[--s->count];
-		break;
-	}
-	if (!s || s->count)
-		return;
+	(void)count_on_host(s, host, device, &there);
+	if (there == SIZE_MAX)
+		return 0;
+	s->array[there] = s->array[--s->count];
+	if (s->count)
+		return 0;
 	(void)vtap_table_remove(r->macs, mac);
 	free(s->array);
 	free(s);
+	return 0;
 }
 
 /* Calls for every MAC behind a cable. */
@@ -101,15 +127,20 @@ static int each_mac(struct vtap_reports *r, const struct vtap_report_host *h, co
 	return ret;
 }
 
-static int visit_unsight(struct vtap_reports *r, const char *mac, const char *host, const char *device)
-{
-	unsight(r, mac, host, device);
-	return 0;
-}
-
+/* Each MAC is looked at once for a report, on however many devices it is. */
 static int visit_follow(struct vtap_reports *r, const char *mac, const char *host, const char *device)
 {
+	if (vtap_table_get(r->followed, mac))
+		return 0;
 	vtap_reports_follow_mac(r, mac);
+	return vtap_table_put(r->followed, mac, r);
+}
+
+static int forget_followed(const char *key, void *value, void *userdata)
+{
+	const struct vtap_reports *r = userdata;
+
+	(void)vtap_table_remove(r->followed, key);
 	return 0;
 }
 
@@ -134,6 +165,24 @@ static json_t *normalize(const json_t *devices)
 	return list;
 }
 
+/* By name. If one comes twice, the first is meant. */
+static int index_devices(struct vtap_report_host *h)
+{
+	VTAP_CLEANUP(vtap_table_freep) struct vtap_table *by_name = NULL;
+	int ret = vtap_table_new(&by_name);
+
+	for (size_t i = json_array_size(h->devices); ret >= 0 && i-- > 0;) {
+		json_t *device = json_array_get(h->devices, i);
+
+		ret = vtap_table_put(by_name, json_string_value(json_object_get(device, "device")), device);
+	}
+	if (ret < 0)
+		return ret;
+	vtap_table_free(h->devices_by_name);
+	h->devices_by_name = VTAP_STEAL(by_name);
+	return 0;
+}
+
 int vtap_reports_take_devices(struct vtap_reports *r, struct vtap_report_host *h, const json_t *devices)
 {
 	json_auto_t *before = h->devices;
@@ -145,22 +194,29 @@ int vtap_reports_take_devices(struct vtap_reports *r, struct vtap_report_host *h
 		return -ENOMEM;
 	}
 	h->devices = NULL;
-	(void)each_mac(r, h, before, visit_unsight);
+	h->devices_by_name = vtap_table_free(h->devices_by_name);
+	(void)each_mac(r, h, before, unsight);
 	h->devices = now;
 	ret = each_mac(r, h, now, sight);
 	if (ret < 0)
 		return ret;
-	(void)each_mac(r, h, before, visit_follow);
-	(void)each_mac(r, h, now, visit_follow);
-	vtap_reports_follow_host(r, h->id);
-	return 0;
+	ret = index_devices(h);
+	if (ret >= 0)
+		ret = each_mac(r, h, before, visit_follow);
+	if (ret >= 0)
+		ret = each_mac(r, h, now, visit_follow);
+	(void)vtap_table_each(r->followed, forget_followed, r);
+	if (ret >= 0)
+		vtap_reports_follow_host(r, h->id);
+	return ret;
 }
 
 void vtap_reports_drop_devices(struct vtap_reports *r, struct vtap_report_host *h)
 {
 	json_auto_t *before = VTAP_STEAL(h->devices);
 
-	(void)each_mac(r, h, before, visit_unsight);
+	h->devices_by_name = vtap_table_free(h->devices_by_name);
+	(void)each_mac(r, h, before, unsight);
 }
 
 static int free_sightings(const char *key, void *value, void *userdata)
@@ -182,11 +238,5 @@ const json_t *vtap_reports_device(const struct vtap_reports *r, const char *host
 {
 	const struct vtap_report_host *h = vtap_reports_host(r, host);
 
-	for (size_t i = 0; h && i < json_array_size(h->devices); i++) {
-		const json_t *d = json_array_get(h->devices, i);
-
-		if (!strcmp(json_string_value(json_object_get(d, "device")), device))
-			return d;
-	}
-	return NULL;
+	return h && h->devices_by_name ? vtap_table_get(h->devices_by_name, device) : NULL;
 }

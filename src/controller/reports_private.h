@@ -17,6 +17,7 @@ struct vtap_reports {
 	struct vtap_table *hosts, *totals; /* owned, with what they hold */
 	struct vtap_table *conflicts; /* owned texts, by interface */
 	struct vtap_table *macs; /* owned lists of sightings, by MAC */
+	struct vtap_table *followed; /* MACs that the report that is being taken has had looked at; empty in between */
 	char *names[VTAP_REPORT_COUNTERS_MAX]; /* owned; of counters, in order of their first appearance */
 	size_t name_count;
 	sd_event_source *tick; /* owned */

@@ -262,6 +262,20 @@ static int check_device(const struct part *p)
 	return r < 0 ? r : check_texts(&guest, guest_keys, VTAP_ARRAY_SIZE(guest_keys), NAME_MAX_BYTES);
 }
 
+/* Each of them is looked for in all places where its MAC is seen. */
+static int check_behind_all(const struct part *devices)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < json_array_size(devices->value); i++)
+		count += json_array_size(json_object_get(json_array_get(devices->value, i), "behind"));
+	if (count > VTAP_REPORT_BEHIND_ALL_MAX)
+		return vtap_error_set(devices->reterr, -E2BIG, 0, devices->path,
+				      "must have at most %d entries in behind, not %zu", VTAP_REPORT_BEHIND_ALL_MAX,
+				      count);
+	return 0;
+}
+
 static int check_object(const struct part *p, const char *const *keys, size_t count)
 {
 	if (is_absent(p))
@@ -294,5 +308,7 @@ int vtap_report_check(const json_t *report, struct vtap_error *reterr)
 		r = check_list(&sessions, VTAP_SESSIONS_MAX, check_session);
 	if (r >= 0)
 		r = check_list(&devices, VTAP_REPORT_DEVICES_MAX, check_device);
+	if (r >= 0)
+		r = check_behind_all(&devices);
 	return r < 0 ? r : check_history(&history);
 }

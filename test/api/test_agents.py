@@ -374,6 +374,9 @@ class ReportTest(AgentCase):
             ("devices", 4096, lambda n: {"devices": [device] * n}),
             ("sessions", 1024, lambda n: {"sessions": [{"id": "tms-1", "state": "active"}] * n}),
             ("devices[0].behind", 64, lambda n: {"devices": [{**device, "behind": [{"mac": "02:00:00:00:00:01"}] * n}]}),
+            ("devices", 16384, lambda n: {"devices": [
+                {"device": f"tap{first}", "kind": "tap", "behind": [{"mac": "02:00:00:00:00:01"}] * min(64, n - first)}
+                for first in range(0, n, 64)]}),
             ("devices[0].addresses", 64, lambda n: {"devices": [{**device, "addresses": [address] * n}]}),
             ("history.sessions", 64, lambda n: {"history": {"step": 10, "sessions": [{"id": "tms-1", "end": 10}] * n}}),
             ("history.sessions[0].matched_packets", 360,

@@ -314,6 +314,23 @@ class FollowTest(AgentCase):
         self.assertNotIn("group", " ".join(self.state(session)[1]))
         self.assertEqual(self.place(interface), (one.host, "tap1"))
 
+    def test_one_mac_everywhere(self):
+        """It costs little, and what is left when it is gone is followed."""
+        events = self.controller.events()
+        self.addCleanup(events.close)
+        agent = self.agent()
+        mac = self.mac()
+        interface = self.plugged(agent, "tap1", mac=mac)
+        session = self.session(sources=[interface])["id"]
+        everywhere = [{**device(f"port{number}"), "behind": [{"mac": mac}] * 64} for number in range(256)]
+        before = self.controller.cpu_s()
+        for _ in range(3):
+            agent.report(devices=everywhere)
+        self.assertLess(self.controller.cpu_s() - before, 1.5)
+        self.assertIn("another place", " ".join(self.state(session)[1]))
+        agent.report(devices=everywhere[-1:])
+        self.assertEqual(self.wait_place(events, interface)["device"], "port255")
+
     def test_a_device_that_another_has(self):
         agent = self.agent()
         mac = self.mac()

@@ -293,6 +293,12 @@ class Controller:
         self.stop()
         return self.start()
 
+    def cpu_s(self):
+        """The processor time that it has taken."""
+        with open(f"/proc/{self.process.pid}/stat") as source:
+            fields = source.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def memory_bytes(self):
         with open(f"/proc/{self.process.pid}/status") as source:
             return next(int(line.split()[1]) * 1024 for line in source if line.startswith("VmRSS:"))
