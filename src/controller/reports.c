@@ -101,25 +101,27 @@ void vtap_reports_seen(struct vtap_reports *r, const char *host)
 		seen(r, h);
 }
 
-static void replace(json_t **value, json_t *now)
+static void replace(json_t **value, const json_t *now, const char *const *keys, size_t count)
 {
 	if (!now)
 		return;
 	json_decref(*value);
-	*value = json_is_null(now) ? NULL : json_incref(now);
+	*value = json_is_null(now) ? NULL : vtap_report_copy(now, keys, count);
 }
 
 /* What concerns the host as a whole. True if it may change the states of its sessions. */
 static bool take_host(struct vtap_reports *r, struct vtap_report_host *h, const json_t *report)
 {
+	static const char *const agent_keys[] = {"version", "layout", "kernel", "instance", "hook"};
+	static const char *const uplink_keys[] = {"device", "address", "mtu"};
 	const char *error = json_string_value(json_object_get(report, "error"));
 	bool changed = !h->heard || strcmp(h->error ? h->error : "", error ? error : "") != 0;
 
 	h->heard = true;
 	free(h->error);
 	h->error = error && *error ? strdup(error) : NULL;
-	replace(&h->agent, json_object_get(report, "agent"));
-	replace(&h->uplink, json_object_get(report, "uplink"));
+	replace(&h->agent, json_object_get(report, "agent"), agent_keys, VTAP_ARRAY_SIZE(agent_keys));
+	replace(&h->uplink, json_object_get(report, "uplink"), uplink_keys, VTAP_ARRAY_SIZE(uplink_keys));
 	changed |=
 	    vtap_feed_acknowledge(r->controller->feed, h->id, json_string_value(json_object_get(report, "epoch")),
 				  (uint64_t)json_integer_value(json_object_get(report, "revision")),

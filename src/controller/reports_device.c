@@ -144,24 +144,49 @@ static int forget_followed(const char *key, void *value, void *userdata)
 	return 0;
 }
 
-/* The members that are known, each as it should be. */
-static json_t *normalize(const json_t *devices)
+static json_t *copy_behind(const json_t *behind)
 {
-	static const char *const keys[] = {"device", "kind",      "mac",    "mtu",  "up",
-					   "master", "addresses", "behind", "guest"};
+	static const char *const keys[] = {"mac", "addresses"};
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < json_array_size(devices) && list; i++) {
-		json_t *copy = json_object();
-
-		for (size_t j = 0; j < VTAP_ARRAY_SIZE(keys); j++) {
-			json_t *value = json_object_get(json_array_get(devices, i), keys[j]);
-
-			(void)json_object_set_new(copy, keys[j], value ? json_incref(value) : json_null());
-		}
-		if (json_array_append_new(list, copy) < 0)
+	for (size_t i = 0; i < json_array_size(behind) && list; i++)
+		if (json_array_append_new(list,
+					  vtap_report_copy(json_array_get(behind, i), keys, VTAP_ARRAY_SIZE(keys))) < 0)
 			list = (json_decref(list), NULL);
+	return list;
+}
+
+/* The members that are known, each as it should be. */
+static json_t *copy_device(const json_t *device)
+{
+	static const char *const keys[] = {"device", "kind", "mac", "mtu", "up", "master", "addresses"};
+	static const char *const guest_keys[] = {"kind", "name", "id"};
+	const json_t *behind = json_object_get(device, "behind"), *guest = json_object_get(device, "guest");
+	json_t *copy = json_object();
+	int ret = copy ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < VTAP_ARRAY_SIZE(keys) && ret >= 0; i++) {
+		json_t *value = json_object_get(device, keys[i]);
+
+		ret = json_object_set_new(copy, keys[i], value ? json_incref(value) : json_null());
 	}
+	if (ret >= 0)
+		ret = json_object_set_new(copy, "behind", json_is_array(behind) ? copy_behind(behind) : json_null());
+	if (ret >= 0)
+		ret = json_object_set_new(copy, "guest",
+					  json_is_object(guest)
+					      ? vtap_report_copy(guest, guest_keys, VTAP_ARRAY_SIZE(guest_keys))
+					      : json_null());
+	return ret < 0 ? (json_decref(copy), NULL) : copy;
+}
+
+static json_t *normalize(const json_t *devices)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < json_array_size(devices) && list; i++)
+		if (json_array_append_new(list, copy_device(json_array_get(devices, i))) < 0)
+			list = (json_decref(list), NULL);
 	return list;
 }
 

@@ -25,6 +25,8 @@ struct vtap_reports {
 
 /* reports_read.c: whether all of a document is as it should be. Values are not kept. */
 int vtap_report_check(const json_t *report, struct vtap_error *reterr);
+/* These members of a checked object, as far as it has them; others may be anything, and are never kept. NULL: no memory. */
+json_t *vtap_report_copy(const json_t *object, const char *const *keys, size_t count);
 
 /* reports_session.c */
 int vtap_reports_take_sessions(struct vtap_reports *r, struct vtap_report_host *h, const json_t *sessions);

@@ -109,6 +109,11 @@ static int check_number(const struct part *p)
 	return json_is_integer(p->value) && json_integer_value(p->value) >= 0 ? 0 : fail(p, "a number, at least 0");
 }
 
+static int check_bool(const struct part *p)
+{
+	return is_absent(p) || json_is_boolean(p->value) ? 0 : fail(p, "true or false");
+}
+
 static int check_amount(const struct part *p)
 {
 	if (json_is_number(p->value) && json_number_value(p->value) >= 0)
@@ -120,7 +125,8 @@ static int check_address(const struct part *p)
 {
 	struct vtap_addr address;
 
-	return json_is_string(p->value) && vtap_addr_parse(json_string_value(p->value), &address) >= 0
+	return json_is_string(p->value) && json_string_length(p->value) < VTAP_ADDR_STRLEN &&
+		       vtap_addr_parse(json_string_value(p->value), &address) >= 0
 		   ? 0
 		   : fail(p, "an IP address");
 }
@@ -131,7 +137,8 @@ static int check_mac(const struct part *p)
 
 	if (is_absent(p))
 		return 0;
-	return json_is_string(p->value) && vtap_mac_parse(json_string_value(p->value), &mac) >= 0
+	return json_is_string(p->value) && json_string_length(p->value) < VTAP_MAC_STRLEN &&
+		       vtap_mac_parse(json_string_value(p->value), &mac) >= 0
 		   ? 0
 		   : fail(p, "a MAC address");
 }
@@ -235,13 +242,20 @@ static int check_behind(const struct part *p)
 	return r < 0 ? r : check_list(&addresses, VTAP_REPORT_BEHIND_MAX, check_address);
 }
 
+static int check_object(const struct part *p, const char *const *keys, size_t count)
+{
+	if (is_absent(p))
+		return 0;
+	return json_is_object(p->value) ? check_texts(p, keys, count, NAME_MAX_BYTES) : fail(p, "an object or null");
+}
+
 static int check_device(const struct part *p)
 {
 	static const char *const guest_keys[] = {"kind", "name", "id"};
 	struct part device = member(p, "device"), kind = member(p, "kind"), mac = member(p, "mac"),
 		    mtu = member(p, "mtu");
 	struct part master = member(p, "master"), addresses = member(p, "addresses"), behind = member(p, "behind");
-	struct part guest = member(p, "guest");
+	struct part guest = member(p, "guest"), up = member(p, "up");
 	int r;
 
 	if (!json_is_string(device.value) || json_string_length(device.value) == 0)
@@ -256,10 +270,12 @@ static int check_device(const struct part *p)
 	if (r >= 0)
 		r = check_number(&mtu);
 	if (r >= 0)
+		r = check_bool(&up);
+	if (r >= 0)
 		r = check_list(&addresses, VTAP_REPORT_BEHIND_MAX, check_address);
 	if (r >= 0)
 		r = check_list(&behind, VTAP_REPORT_BEHIND_MAX, check_behind);
-	return r < 0 ? r : check_texts(&guest, guest_keys, VTAP_ARRAY_SIZE(guest_keys), NAME_MAX_BYTES);
+	return r < 0 ? r : check_object(&guest, guest_keys, VTAP_ARRAY_SIZE(guest_keys));
 }
 
 /* Each of them is looked for in all places where its MAC is seen. */
@@ -276,11 +292,17 @@ static int check_behind_all(const struct part *devices)
 	return 0;
 }
 
-static int check_object(const struct part *p, const char *const *keys, size_t count)
+json_t *vtap_report_copy(const json_t *object, const char *const *keys, size_t count)
 {
-	if (is_absent(p))
-		return 0;
-	return json_is_object(p->value) ? check_texts(p, keys, count, NAME_MAX_BYTES) : fail(p, "an object or null");
+	json_t *copy = json_object();
+
+	for (size_t i = 0; i < count && copy; i++) {
+		json_t *value = json_object_get(object, keys[i]);
+
+		if (value && json_object_set(copy, keys[i], value) < 0)
+			copy = (json_decref(copy), NULL);
+	}
+	return copy;
 }
 
 int vtap_report_check(const json_t *report, struct vtap_error *reterr)
@@ -293,6 +315,7 @@ int vtap_report_check(const json_t *report, struct vtap_error *reterr)
 		    agent = member(&root, "agent");
 	struct part uplink = member(&root, "uplink"), sessions = member(&root, "sessions");
 	struct part devices = member(&root, "devices"), history = member(&root, "history");
+	struct part layout = member(&agent, "layout"), mtu = member(&uplink, "mtu");
 	int r;
 
 	r = check_texts(&root, texts, VTAP_ARRAY_SIZE(texts), NAME_MAX_BYTES);
@@ -304,6 +327,10 @@ int vtap_report_check(const json_t *report, struct vtap_error *reterr)
 		r = check_object(&agent, agent_keys, VTAP_ARRAY_SIZE(agent_keys));
 	if (r >= 0)
 		r = check_object(&uplink, uplink_keys, VTAP_ARRAY_SIZE(uplink_keys));
+	if (r >= 0)
+		r = check_number(&layout);
+	if (r >= 0)
+		r = check_number(&mtu);
 	if (r >= 0)
 		r = check_list(&sessions, VTAP_SESSIONS_MAX, check_session);
 	if (r >= 0)

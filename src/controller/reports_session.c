@@ -145,17 +145,18 @@ static bool set_text(char **text, const json_t *value)
 /* Those that are not attached, or NULL. */
 static json_t *flawed_sources(const json_t *sources)
 {
+	static const char *const keys[] = {"interface", "device", "state", "reason"};
 	json_t *list = NULL;
 
 	for (size_t i = 0; i < json_array_size(sources); i++) {
-		json_t *source = json_array_get(sources, i);
+		const json_t *source = json_array_get(sources, i);
 		const char *state = json_string_value(json_object_get(source, "state"));
 
 		if (state && !strcmp(state, "attached"))
 			continue;
 		if (!list)
 			list = json_array();
-		(void)json_array_append(list, source);
+		(void)json_array_append_new(list, vtap_report_copy(source, keys, VTAP_ARRAY_SIZE(keys)));
 	}
 	return list;
 }

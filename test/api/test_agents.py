@@ -347,6 +347,12 @@ class ReportTest(AgentCase):
             ({"revision": "x"}, "revision"),
             ({"agent": []}, "agent"),
             ({"agent": {"version": 7}}, "agent.version"),
+            ({"agent": {"layout": []}}, "agent.layout"),
+            ({"uplink": {"mtu": "1500"}}, "uplink.mtu"),
+            ({"uplink": {"device": "x" * 256}}, "uplink.device"),
+            ({"devices": [{"device": "tap1", "up": []}]}, "devices[0].up"),
+            ({"devices": [{"device": "tap1", "guest": []}]}, "devices[0].guest"),
+            ({"devices": [{"device": "tap1", "guest": {"name": "x" * 256}}]}, "devices[0].guest.name"),
             ({"sessions": {}}, "sessions"),
             ({"sessions": [{}]}, "sessions[0]"),
             ({"sessions": [{"id": "tms-1", "state": "x" * 24}]}, "sessions[0].state"),
@@ -385,6 +391,25 @@ class ReportTest(AgentCase):
         for field, most, body in limits:
             agent.client.post("/agent/v1/report", body(most))
             self.refused(400, "POST", "/agent/v1/report", body(most + 1), field=field, client=agent.client)
+
+    def test_unknown_members_are_not_kept(self):
+        agent = self.agent()
+        session = self.session(sources=[self.plugged(agent, "tap1")])["id"]
+        agent.follow()
+        junk = {"junk": "JUNK" * 1000}
+        device = {"device": "tap1", "kind": "tap", "mac": "fe:00:00:00:00:01", "mtu": 1500, "up": True,
+                  "master": None, "addresses": []}
+        behind, guest = {"mac": "02:00:00:00:00:01", "addresses": ["10.0.0.5"]}, {"kind": "libvirt", "name": "web"}
+        who, uplink = {"version": "0.1.0", "layout": 1}, {"device": "eth0", "address": "172.31.0.1", "mtu": 1500}
+        source = {"interface": "eni-1", "device": "tap1", "state": "waiting", "reason": "no such device"}
+        agent.report(sessions=agent.sessions(sources=[{**source, **junk}]), agent={**who, **junk},
+                     uplink={**uplink, **junk}, devices=[{**device, "behind": [{**behind, **junk}],
+                                                          "guest": {**guest, **junk}, **junk}])
+        state = self.admin.get(f"/v1/hosts/{agent.host}/state")
+        self.assertEqual((state["agent"], state["uplink"]), (who, uplink))
+        shown = self.admin.get(f"/v1/hosts/{agent.host}/devices")["items"][0]
+        self.assertEqual((shown["behind"], shown["guest"]), ([behind], guest))
+        self.assertNotIn("JUNK", str(shown) + str(self.api.get(f"/v1/sessions/{session}/state")))
 
     def test_what_the_controller_wants(self):
         agent = self.agent()
