@@ -324,7 +324,11 @@ static void turn(void)
 			(void)vtap_client_run(a->client);
 		if (a->retry_ns != 0 && now_ns() >= a->retry_ns) {
 			a->retry_ns = 0;
-			ask_plan(a);
+			/* A report is answered at once, where a plan that is still the same would be waited for. */
+			if (*a->epoch)
+				send_report(a);
+			else
+				ask_plan(a);
 		}
 	}
 	(void)fflush(stdout);

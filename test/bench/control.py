@@ -16,7 +16,7 @@ import time
 import packet
 from controller import Controller
 from contenders import tool
-from lab import Lab, end_process, wait_until
+from lab import Lab, TimedOut, end_process, wait_until
 from report import Row
 from vpc import Guest, Vpc
 
@@ -92,7 +92,10 @@ class Agents:
         """Until each of these hosts has said it; returns {host: (seconds on the monotonic clock, rest)}, of the last time."""
         found, deadline = {}, time.monotonic() + timeout_s
         while not hosts <= found.keys():
-            what, when, rest = self.events.get(timeout=max(0.0, deadline - time.monotonic()))
+            try:
+                what, when, rest = self.events.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                raise TimedOut(f"{len(hosts - found.keys())} of {len(hosts)} hosts did not say {kind} in {timeout_s} s") from None
             if what == kind:
                 found[rest[0]] = (when, rest[1:])
         return found
