@@ -58,12 +58,12 @@ void vtap_api_get_figures(const struct vtap_api *a, struct vtap_api_figures *ret
 	*ret_figures = a->figures;
 }
 
-static int authenticate_agent(struct vtap_call *call)
+static int authenticate_agent(struct vtap_call *call, struct vtap_change *change)
 {
 	struct vtap_error e = {};
 	int r;
 
-	r = vtap_feed_authenticate(call->controller->feed, call->request, &call->principal, &e);
+	r = vtap_feed_authenticate(call->controller->feed, change, call->request, &call->principal, &e);
 	if (r >= 0)
 		return 0;
 	if (r == -EKEYREVOKED)
@@ -73,7 +73,7 @@ static int authenticate_agent(struct vtap_call *call)
 	return vtap_call_fail(call, r == -EBUSY ? -EACCES : r == -EACCES ? -EPERM : r, NULL, "%s", e.text);
 }
 
-static int authenticate(struct vtap_call *call)
+static int authenticate(struct vtap_call *call, struct vtap_change *change)
 {
 	struct vtap_error e = {};
 	int r;
@@ -81,7 +81,7 @@ static int authenticate(struct vtap_call *call)
 	if (call->route->flags & VTAP_ROUTE_OPEN)
 		return 0;
 	if (call->route->flags & VTAP_ROUTE_AGENT)
-		return authenticate_agent(call);
+		return authenticate_agent(call, change);
 	r = vtap_access_authenticate(call->controller->access, call->request, &call->principal, &e);
 	return r < 0 ? vtap_call_fail(call, r, NULL, "%s", e.text) : 0;
 }
@@ -147,6 +147,11 @@ static int authorize(struct vtap_call *call)
 		return vtap_call_fail(call, -EACCES, NULL, "your role in project %s does not allow this",
 				      call->project);
 	return 0;
+}
+
+int vtap_api_call_allowed(struct vtap_call *call, struct vtap_change *change)
+{
+	return call->route->flags & VTAP_ROUTE_AGENT ? authenticate(call, change) : 0;
 }
 
 static int parse_dry_run(struct vtap_call *call)
@@ -217,7 +222,7 @@ static int begin(struct vtap_call *call)
 
 	r = check_origin(call);
 	if (r >= 0)
-		r = authenticate(call);
+		r = authenticate(call, NULL);
 	if (r >= 0)
 		r = select_project(call);
 	if (r >= 0)

@@ -123,7 +123,9 @@ static int write_run(struct vtap_change *change, void *userdata)
 
 	if (!c->exchange)
 		return -ECANCELED;
-	r = once_prepare(c);
+	r = vtap_api_call_allowed(&c->call, change);
+	if (r >= 0)
+		r = once_prepare(c);
 	if (r >= 0)
 		r = once_find(c, change);
 	if (r != 0)

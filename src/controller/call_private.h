@@ -33,6 +33,8 @@ json_t *vtap_problem_make(const char *type, unsigned status, const char *field, 
 
 /* The project that a text names, if the call's principal may see it; -ENOENT with the answer set. */
 int vtap_api_call_find_project(struct vtap_call *call, const char *text, char ret_project[VTAP_ID_STRLEN]);
+/* In a batch: what the writes before it have taken from the principal is not allowed any more. */
+int vtap_api_call_allowed(struct vtap_call *call, struct vtap_change *change);
 /* Counts an answer: api.c */
 void vtap_api_count(struct vtap_api *a, unsigned status, uint64_t begun_ns);
 uint64_t vtap_api_now_ns(void);

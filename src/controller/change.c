@@ -174,7 +174,7 @@ static int operation_add(struct vtap_change_operations *o, enum vtap_store_opera
 	if (strlen(key) > VTAP_STORE_KEY_MAX_BYTES || value_bytes > VTAP_STORE_VALUE_MAX_BYTES)
 		return -E2BIG;
 	operation.key = strdup(key);
-	operation.value = value ? malloc(value_bytes + 1) : NULL;
+	operation.value = value ? calloc(1, value_bytes + 1) : NULL;
 	if (operation.key && (operation.value || !value)) {
 		if (value)
 			memcpy(operation.value, value, value_bytes);
@@ -239,11 +239,10 @@ static const struct vtap_change_operation *operation_find(const struct vtap_chan
 	return NULL;
 }
 
-int vtap_change_get_key(struct vtap_change *c, const char *key, char **ret_value, size_t *ret_value_bytes)
+/* The last that the batch says of the key up to now; NULL: nothing. */
+static const struct vtap_change_operation *batch_find(const struct vtap_change *c, const char *key)
 {
 	const struct vtap_change_operation *found = NULL;
-	void *value = NULL;
-	int r;
 
 	for (const struct vtap_change *at = c; at && !found; at = at->earlier) {
 		found = operation_find(&at->after, key);
@@ -252,6 +251,15 @@ int vtap_change_get_key(struct vtap_change *c, const char *key, char **ret_value
 		if (!found)
 			found = operation_find(&at->before, key);
 	}
+	return found;
+}
+
+int vtap_change_get_key(struct vtap_change *c, const char *key, char **ret_value, size_t *ret_value_bytes)
+{
+	const struct vtap_change_operation *found = batch_find(c, key);
+	void *value = NULL;
+	int r;
+
 	if (!found) {
 		r = vtap_store_get(c->controller->store, key, &value, ret_value_bytes, NULL);
 		if (r >= 0)
@@ -268,6 +276,73 @@ int vtap_change_get_key(struct vtap_change *c, const char *key, char **ret_value
 	*ret_value = value;
 	*ret_value_bytes = found->value_bytes;
 	return 0;
+}
+
+struct key_walk {
+	struct vtap_change *change;
+	const char *prefix;
+	vtap_store_visit visit;
+	void *userdata;
+	uint64_t revision; /* of the next that is pending */
+	char last[VTAP_STORE_KEY_MAX_BYTES + 1];
+};
+
+/* The newest first. What is visited may add operations behind those that are looked at. */
+static int walk_pending(struct key_walk *w, const struct vtap_change_operations *o)
+{
+	int r = 0;
+
+	for (size_t i = o->count; r >= 0 && i > 0; i--) {
+		const struct vtap_change_operation *at = &o->array[i - 1];
+		struct vtap_store_item item = {.key = at->key, .value = at->value, .value_bytes = at->value_bytes};
+
+		if (at->type != VTAP_STORE_PUT || strncmp(at->key, w->prefix, strlen(w->prefix)) != 0 ||
+		    batch_find(w->change, at->key) != at)
+			continue;
+		item.revision = w->revision--;
+		r = w->visit(&item, w->userdata);
+	}
+	return r;
+}
+
+static int walk_stored(const struct vtap_store_item *item, void *userdata)
+{
+	struct key_walk *w = userdata;
+
+	snprintf(w->last, sizeof(w->last), "%s", item->key);
+	return batch_find(w->change, item->key) ? 0 : w->visit(item, w->userdata);
+}
+
+int vtap_change_each_pending(struct vtap_change *c, const char *prefix, vtap_store_visit visit, void *userdata)
+{
+	struct key_walk w = {
+	    .change = c, .prefix = prefix, .visit = visit, .userdata = userdata, .revision = UINT64_MAX};
+	int r = 0;
+
+	for (const struct vtap_change *at = c; r >= 0 && at; at = at->earlier) {
+		r = walk_pending(&w, &at->after);
+		if (r >= 0)
+			r = walk_pending(&w, &at->main);
+		if (r >= 0)
+			r = walk_pending(&w, &at->before);
+	}
+	return r < 0 ? r : 0;
+}
+
+int vtap_change_each_key(struct vtap_change *c, const char *prefix, vtap_store_visit visit, void *userdata)
+{
+	struct key_walk w = {.change = c, .prefix = prefix, .visit = visit, .userdata = userdata};
+	ssize_t n;
+	int r;
+
+	r = vtap_change_each_pending(c, prefix, visit, userdata);
+	if (r < 0)
+		return r;
+	do {
+		n = vtap_store_page(c->controller->store, prefix, *w.last ? w.last : NULL, VTAP_STORE_PAGE_MAX,
+				    walk_stored, &w);
+	} while (n == VTAP_STORE_PAGE_MAX);
+	return n < 0 ? (int)n : 0;
 }
 
 static void object_key(const struct vtap_kind *kind, const char *id, char buffer[VTAP_STORE_KEY_MAX_BYTES])

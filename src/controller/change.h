@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 #include "controller/objects.h"
+#include "store/store.h"
 
 struct vtap_controller;
 struct vtap_writer;
@@ -36,6 +37,13 @@ int vtap_change_delete_key_after(struct vtap_change *c, const char *key);
 bool vtap_change_is_empty(const struct vtap_change *c);
 /* What the key will hold once the batch is committed: -ENOENT. The value is copied, followed by NUL; free() it. */
 int vtap_change_get_key(struct vtap_change *c, const char *key, char **ret_value, size_t *ret_value_bytes);
+/*
+ * Visits the keys below the prefix as they will be once the batch is committed: first those that it puts, the newest first and
+ * with revisions higher than any of the store's, then the others. `visit` may add to the change, and must not use the store.
+ */
+int vtap_change_each_key(struct vtap_change *c, const char *prefix, vtap_store_visit visit, void *userdata);
+/* Only those that the batch puts. */
+int vtap_change_each_pending(struct vtap_change *c, const char *prefix, vtap_store_visit visit, void *userdata);
 /*
  * Calls end() when it is known what becomes of the change: committed, in order and before the observers; or not, in reverse order
  * between the undoing of its objects. For what a module keeps in memory beside the objects.

@@ -22,9 +22,10 @@ VTAP_DEFINE_CLEANUP(struct vtap_feed *, vtap_feed_free);
 /*
  * Who an agent's request comes from: by the client certificate, or by the bearer token that begins with VTAP_AGENT_TOKEN_PREFIX.
  * Sets *ret_principal (host, serial). -EACCES: not known, or expired. -EKEYREVOKED: the host was deleted or revoked (401
- * VTAP_PROBLEM_REVOKED). -EBUSY: suspended (403 VTAP_PROBLEM_SUSPENDED). *reterr has the sentence.
+ * VTAP_PROBLEM_REVOKED). -EBUSY: suspended (403 VTAP_PROBLEM_SUSPENDED). *reterr has the sentence. With a change, what the
+ * writes before it in the batch have revoked is no credential any more; NULL = outside of a batch.
  */
-int vtap_feed_authenticate(struct vtap_feed *f, const struct vtap_http_request *request,
+int vtap_feed_authenticate(struct vtap_feed *f, struct vtap_change *change, const struct vtap_http_request *request,
 			   struct vtap_principal *ret_principal, struct vtap_error *reterr);
 #define VTAP_AGENT_TOKEN_PREFIX "vtapagent-"
 #define VTAP_PROBLEM_REVOKED "vtap:revoked"

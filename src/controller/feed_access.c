@@ -19,28 +19,42 @@
 #define GOOD_REQUESTS 8 /* that make strikes forgotten */
 #define SUSPENDED_PREFIX "suspended/"
 
-static bool key_exists(struct vtap_feed *f, const char *prefix, const char *host)
+/* As it will be after the batch, or, outside of one, as it is. */
+static int read_key(struct vtap_feed *f, struct vtap_change *change, const char *key, char **ret_value,
+		    size_t *ret_value_bytes)
+{
+	void *value = NULL;
+	int r;
+
+	if (change)
+		return vtap_change_get_key(change, key, ret_value, ret_value_bytes);
+	r = vtap_store_get(f->controller->store, key, &value, ret_value_bytes, NULL);
+	if (r >= 0)
+		*ret_value = value;
+	return r;
+}
+
+static bool is_revoked(struct vtap_feed *f, struct vtap_change *change, const char *host)
 {
 	char key[KEY_STRLEN];
-	_cleanup_free_ void *value = NULL;
+	_cleanup_free_ char *value = NULL;
 	size_t value_bytes;
-	uint64_t revision;
 
-	snprintf(key, sizeof(key), "%s/%s", prefix, host);
-	return vtap_store_get(f->controller->store, key, &value, &value_bytes, &revision) >= 0;
+	snprintf(key, sizeof(key), "revoked/%s", host);
+	return read_key(f, change, key, &value, &value_bytes) >= 0;
 }
 
 /* The record of a credential; -ENOENT. */
-static int find_record(struct vtap_feed *f, const char *host, const char *serial, json_t **ret_record)
+static int find_record(struct vtap_feed *f, struct vtap_change *change, const struct vtap_principal *p,
+		       json_t **ret_record)
 {
 	char key[KEY_STRLEN];
-	_cleanup_free_ void *value = NULL;
+	_cleanup_free_ char *value = NULL;
 	size_t value_bytes;
-	uint64_t revision;
 	int r;
 
-	snprintf(key, sizeof(key), "cert/%s/%s", host, serial);
-	r = vtap_store_get(f->controller->store, key, &value, &value_bytes, &revision);
+	snprintf(key, sizeof(key), "cert/%s/%s", p->host, p->serial);
+	r = read_key(f, change, key, &value, &value_bytes);
 	if (r < 0)
 		return r;
 	*ret_record = json_loadb(value, value_bytes, 0, NULL);
@@ -80,16 +94,16 @@ static int identify(const struct vtap_http_request *request, struct vtap_princip
 	return 0;
 }
 
-static int check_record(struct vtap_feed *f, const struct vtap_principal *p, const char *hash,
-			struct vtap_error *reterr)
+static int check_record(struct vtap_feed *f, struct vtap_change *change, const struct vtap_principal *p,
+			const char *hash, struct vtap_error *reterr)
 {
 	json_auto_t *record = NULL;
 	const char *known;
 	int r;
 
-	r = find_record(f, p->host, p->serial, &record);
+	r = find_record(f, change, p, &record);
 	if (r == -ENOENT) {
-		if (key_exists(f, "revoked", p->host))
+		if (is_revoked(f, change, p->host))
 			return vtap_error_set(reterr, -EKEYREVOKED, 0, NULL, "the host's credentials were revoked");
 		return *hash ? vtap_error_set(reterr, -EACCES, 0, NULL, "the token is not known") : 0;
 	}
@@ -101,7 +115,7 @@ static int check_record(struct vtap_feed *f, const struct vtap_principal *p, con
 	return 0;
 }
 
-int vtap_feed_authenticate(struct vtap_feed *f, const struct vtap_http_request *request,
+int vtap_feed_authenticate(struct vtap_feed *f, struct vtap_change *change, const struct vtap_http_request *request,
 			   struct vtap_principal *ret_principal, struct vtap_error *reterr)
 {
 	const struct vtap_object *object;
@@ -117,7 +131,7 @@ int vtap_feed_authenticate(struct vtap_feed *f, const struct vtap_http_request *
 	h = vtap_feed_find(f, p.host);
 	if (!object || !h || strcmp(object->kind->name, "host") != 0)
 		return vtap_error_set(reterr, -EKEYREVOKED, 0, NULL, "there is no such host any more");
-	r = check_record(f, &p, hash, reterr);
+	r = check_record(f, change, &p, hash, reterr);
 	if (r < 0)
 		return r;
 	if (h->suspended)

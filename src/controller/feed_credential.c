@@ -79,7 +79,6 @@ int vtap_join_take(struct vtap_change *c, const char *token, char ret_host[VTAP_
 
 struct listed { /* what a host has under a prefix */
 	struct vtap_change *change;
-	int (*delete)(struct vtap_change *c, const char *key);
 	char oldest[KEY_STRLEN];
 	uint64_t oldest_revision;
 	size_t count;
@@ -101,27 +100,31 @@ static int visit_delete(const struct vtap_store_item *item, void *userdata)
 {
 	struct listed *l = userdata;
 
-	return l->delete (l->change, item->key);
+	return vtap_change_delete_key_after(l->change, item->key);
 }
 
+/* Also what the batch has added. */
 static int each_below(struct listed *l, const char *prefix, const char *host, vtap_store_visit visit)
 {
 	char keys[KEY_STRLEN];
-	ssize_t n;
 
 	snprintf(keys, sizeof(keys), "%s/%s/", prefix, host);
-	n = vtap_store_page(vtap_change_controller(l->change)->store, keys, NULL, VTAP_STORE_PAGE_MAX, visit, l);
-	return n < 0 ? (int)n : 0;
+	return vtap_change_each_key(l->change, keys, visit, l);
 }
 
 /* One more of them: the oldest makes room, so that who asks again and again has only some. */
 static int make_room(struct vtap_change *c, const char *prefix, const char *host)
 {
-	struct listed l = {.change = c};
+	struct listed l;
 	int r;
 
-	r = each_below(&l, prefix, host, visit_oldest);
-	return r >= 0 && l.count >= VTAP_AGENT_CREDENTIALS_MAX ? vtap_change_delete_key(c, l.oldest) : r;
+	do {
+		l = (struct listed){.change = c};
+		r = each_below(&l, prefix, host, visit_oldest);
+		if (r >= 0 && l.count >= VTAP_AGENT_CREDENTIALS_MAX)
+			r = vtap_change_delete_key_after(c, l.oldest);
+	} while (r >= 0 && l.count > VTAP_AGENT_CREDENTIALS_MAX);
+	return r;
 }
 
 int vtap_join_make(struct vtap_change *c, const char *host, int64_t ttl_s, const char *authority,
@@ -198,12 +201,15 @@ int vtap_credential_issue_token(struct vtap_change *c, const char *host, char **
 	return 0;
 }
 
-/* "revoked" stays as long as a certificate that nobody has listed may be valid. */
+/*
+ * However many are listed, it never exceeds a transaction. "revoked" stays as long as a certificate that nobody has listed may be
+ * valid.
+ */
 int vtap_credential_revoke(struct vtap_change *c, const char *host)
 {
 	int64_t now_s = vtap_change_time_s(c), expires_s = now_s + VTAP_AGENT_CERTIFICATE_S;
 	char key[KEY_STRLEN];
-	struct listed l = {.change = c, .delete = vtap_change_delete_key};
+	struct listed l = {.change = c};
 	int r;
 
 	r = each_below(&l, "cert", host, visit_delete);
@@ -222,7 +228,7 @@ int vtap_credential_revoke(struct vtap_change *c, const char *host)
 int vtap_credential_forget(struct vtap_change *c, const char *host)
 {
 	static const char *const prefixes[] = {"suspended", "revoked"};
-	struct listed l = {.change = c, .delete = vtap_change_delete_key_after};
+	struct listed l = {.change = c};
 	int r;
 
 	r = each_below(&l, "cert", host, visit_delete);

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes of one batch, in whatever order the server takes them in: what one has ended, no other has used or goes on to use."""
+
+import json
+import os
+import signal
+
+from agents import AgentCase
+from case import main
+from controller import Answer
+from fake_agent import make_request
+
+
+class BatchCase(AgentCase):
+    def together(self, *calls):
+        """The answers of calls (client, method, path, body) that the controller finds at once."""
+        for client, *_ in calls:
+            client.request("GET", "/healthz")  # the connection is there, TLS and all
+        process = self.controller.process.pid
+        os.kill(process, signal.SIGSTOP)
+        try:
+            os.waitid(os.P_PID, process, os.WSTOPPED | os.WNOWAIT)
+            for client, method, path, *body in calls:
+                text = self.encode(body[0]) if body else None
+                headers = {**client.headers, **({"Content-Type": "application/json"} if body else {})}
+                client.connection.request(method, path, text, headers)
+        finally:
+            os.kill(process, signal.SIGCONT)
+        return [self.answer_of(client) for client, *_ in calls]
+
+    @staticmethod
+    def encode(body):
+        return json.dumps(body).encode()
+
+    @staticmethod
+    def answer_of(client):
+        response = client.connection.getresponse()
+        return Answer(response.status, response.headers, response.read().decode())
+
+
+class Revocation(BatchCase):
+    options = ("--certificate", "auto")
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.admin.close()
+        cls.context = cls.controller.authority()
+        cls.admin = cls.controller.client(context=cls.context)
+        cls.addClassCleanup(cls.admin.close)
+
+    def client(self, credential=None, project=None):
+        client = self.controller.client(credential, project=project or self.project, context=self.context)
+        self.addCleanup(client.close)
+        return client
+
+    def accepted(self, agent, certificate):
+        agent.use_certificate(certificate)
+        return agent.client.request("GET", "/agent/v1/plan?wait=0", headers={
+            "X-Vtap-Connection": f"{agent.instance}:1"}).status != 401
+
+    def renewals(self, agent, count):
+        """As many, and for each its key, so that its certificate can be used."""
+        key, request = make_request(agent._folder.name)
+        agent.key = key
+        clients = [agent.connect() for _ in range(count)]
+        for client in clients:
+            self.addCleanup(client.close)
+        return [(client, "POST", "/agent/v1/renew", {"request": request}) for client in clients]
+
+    def none_is_left(self, agent, answers):
+        self.assertLessEqual({answer.status for answer in answers}, {200, 401})
+        for answer in answers:
+            if answer.status == 401:
+                self.assertEqual(answer.json["type"], "vtap:revoked")
+            else:
+                self.assertFalse(self.accepted(agent, answer.json["certificate"]))
+
+    def test_what_is_renewed_around_a_revocation(self):
+        agent = self.agent()
+        revoke = (self.admin, "POST", f"/v1/hosts/{agent.host}/revoke")
+        renewals = self.renewals(agent, 12)
+        answers = self.together(*renewals[:6], revoke, *renewals[6:])
+        self.assertEqual(answers.pop(6).status, 204)
+        self.none_is_left(agent, answers)
+
+    def test_a_join_ends_what_is_renewed_with_it(self):
+        agent = self.agent()
+        token = self.token(agent.host)
+        renewals = self.renewals(agent, 6)
+        join = (self.client(), "POST", "/agent/v1/join", {"token": token, "request": renewals[0][3]["request"]})
+        answers = self.together(*renewals[:3], join, *renewals[3:])
+        joined = answers.pop(3)
+        self.assertEqual(joined.status, 201)
+        self.none_is_left(agent, answers)
+        self.assertTrue(self.accepted(agent, joined.json["certificate"]))
+
+    def test_very_many_renewals(self):
+        agent = self.agent()
+        answers = self.together(*self.renewals(agent, 40))
+        self.assertEqual([answer.status for answer in answers].count(200), 8)  # then its own is the oldest, and void
+        self.assertEqual(self.admin.request("POST", f"/v1/hosts/{agent.host}/revoke").status, 204)
+        self.none_is_left(agent, answers)
+
+
+main()
