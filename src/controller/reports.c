@@ -283,8 +283,6 @@ struct vtap_reports *vtap_reports_free(struct vtap_reports *r)
 	vtap_table_free(r->followed);
 	if (r->macs)
 		vtap_reports_free_macs(r);
-	for (size_t i = 0; i < r->name_count; i++)
-		free(r->names[i]);
 	free(r);
 	return NULL;
 }

@@ -15,7 +15,7 @@
 #include "model/schema.h"
 
 #define VTAP_REPORT_MAX_BYTES (2U << 20)
-#define VTAP_REPORT_COUNTERS_MAX 64 /* names that are kept; agents of one release have fewer than half of them */
+#define VTAP_REPORT_COUNTERS_MAX 23 /* those that agents have; others are passed over */
 #define VTAP_REPORT_DEVICES_MAX 4096
 #define VTAP_REPORT_BEHIND_MAX 64 /* of one device; and addresses of each */
 #define VTAP_REPORT_BEHIND_ALL_MAX 16384 /* of all devices of a report */
@@ -31,7 +31,7 @@ struct vtap_report_session { /* of one session on one host; what is not said oth
 	char *reason; /* NULL = none */
 	json_t *sources; /* those that are not attached; NULL = all are */
 	char *advice; /* about the MTU; NULL = none */
-	uint64_t (*counters)[VTAP_REPORT_COUNTERS_MAX]; /* by direction; by the numbers of vtap_reports' names */
+	uint64_t (*counters)[VTAP_REPORT_COUNTERS_MAX]; /* by direction; see vtap_report_counter_name() */
 	double rates[VTAP_HISTORY_MAX]; /* per second, between the last two reports */
 	bool listed; /* by the report that is being taken */
 	bool history_taken;

@@ -18,8 +18,6 @@ struct vtap_reports {
 	struct vtap_table *conflicts; /* owned texts, by interface */
 	struct vtap_table *macs; /* owned lists of sightings, by MAC */
 	struct vtap_table *followed; /* MACs that the report that is being taken has had looked at; empty in between */
-	char *names[VTAP_REPORT_COUNTERS_MAX]; /* owned; of counters, in order of their first appearance */
-	size_t name_count;
 	sd_event_source *tick; /* owned */
 };
 
@@ -29,6 +27,8 @@ int vtap_report_check(const json_t *report, struct vtap_error *reterr);
 json_t *vtap_report_copy(const json_t *object, const char *const *keys, size_t count);
 
 /* reports_session.c */
+/* "matched_packets" ...; below VTAP_REPORT_COUNTERS_MAX. */
+const char *vtap_report_counter_name(size_t number);
 int vtap_reports_take_sessions(struct vtap_reports *r, struct vtap_report_host *h, const json_t *sessions);
 int vtap_reports_take_history(struct vtap_reports *r, struct vtap_report_host *h, const json_t *history);
 /* Its counters become part of the session's base. */

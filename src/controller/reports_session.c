@@ -10,6 +10,23 @@
 
 #define LOST_PREFIX "lost_"
 
+/* As agents say them: vtap_status_counter_name(), and what is lost in the stage. */
+static const char *const counter_names[VTAP_REPORT_COUNTERS_MAX] = {
+    "matched_packets",  "matched_bytes",     "mirrored_packets",
+    "mirrored_bytes",   "cut_to_fit",        "uncut",
+    "staged",           "unstaged",          "sampled_out",
+    "lost_limited",     "lost_too_big",      "lost_not_cuttable",
+    "lost_no_route",    "lost_no_neighbour", "lost_bad_next_hop",
+    "lost_uplink_down", "lost_queue",        "lost_changed",
+    "lost_no_memory",   "lost_recursion",    "lost_unsupported",
+    "lost_error",       "lost_stage",
+};
+
+const char *vtap_report_counter_name(size_t number)
+{
+	return counter_names[number];
+}
+
 void vtap_report_session_free(struct vtap_report_session *s)
 {
 	json_decref(s->sources);
@@ -42,36 +59,14 @@ struct vtap_report_total *vtap_reports_total(struct vtap_reports *r, const char 
 	return t;
 }
 
-/* The number of a counter's name; VTAP_REPORT_COUNTERS_MAX = there is no room for it. */
-static size_t name_number(struct vtap_reports *r, const char *name)
-{
-	size_t i = 0;
-
-	while (i < r->name_count && strcmp(r->names[i], name) != 0)
-		i++;
-	if (i < r->name_count || i == VTAP_REPORT_COUNTERS_MAX)
-		return i;
-	r->names[i] = strdup(name);
-	if (!r->names[i])
-		return VTAP_REPORT_COUNTERS_MAX;
-	r->name_count++;
-	return i;
-}
-
-static void read_counters(struct vtap_reports *r, const json_t *counters,
-			  uint64_t values[VTAP_DIRECTION_MAX][VTAP_REPORT_COUNTERS_MAX])
+/* Names that are not known are passed over. */
+static void read_counters(const json_t *counters, uint64_t values[VTAP_DIRECTION_MAX][VTAP_REPORT_COUNTERS_MAX])
 {
 	for (int d = 0; d < VTAP_DIRECTION_MAX; d++) {
-		json_t *direction = json_object_get(counters, vtap_direction_name((enum vtap_direction)d)), *value;
-		const char *name;
+		const json_t *direction = json_object_get(counters, vtap_direction_name((enum vtap_direction)d));
 
-		json_object_foreach(direction, name, value)
-		{
-			size_t number = name_number(r, name);
-
-			if (number < VTAP_REPORT_COUNTERS_MAX)
-				values[d][number] = (uint64_t)json_integer_value(value);
-		}
+		for (size_t i = 0; i < VTAP_REPORT_COUNTERS_MAX; i++)
+			values[d][i] = (uint64_t)json_integer_value(json_object_get(direction, counter_names[i]));
 	}
 }
 
@@ -85,17 +80,17 @@ static enum vtap_history_value history_value_of(const char *name)
 
 /* Counting began anew: all that there was is kept apart. */
 static void rebase(struct vtap_report_total *t, struct vtap_report_session *s,
-		   uint64_t now[VTAP_DIRECTION_MAX][VTAP_REPORT_COUNTERS_MAX], size_t name_count)
+		   uint64_t now[VTAP_DIRECTION_MAX][VTAP_REPORT_COUNTERS_MAX])
 {
 	bool smaller = false;
 
 	for (int d = 0; d < VTAP_DIRECTION_MAX; d++)
-		for (size_t i = 0; i < name_count; i++)
+		for (size_t i = 0; i < VTAP_REPORT_COUNTERS_MAX; i++)
 			smaller |= now && now[d][i] < s->counters[d][i];
 	if (now && !smaller)
 		return;
 	for (int d = 0; d < VTAP_DIRECTION_MAX; d++) {
-		for (size_t i = 0; i < name_count; i++) {
+		for (size_t i = 0; i < VTAP_REPORT_COUNTERS_MAX; i++) {
 			t->base[d][i] += s->counters[d][i];
 			s->counters[d][i] = 0;
 		}
@@ -112,10 +107,10 @@ static int take_counters(struct vtap_reports *r, struct vtap_report_host *h, str
 
 	if (!t)
 		return -ENOMEM;
-	read_counters(r, counters, now);
-	rebase(t, s, now, r->name_count);
-	for (size_t i = 0; i < r->name_count; i++) {
-		enum vtap_history_value value = history_value_of(r->names[i]);
+	read_counters(counters, now);
+	rebase(t, s, now);
+	for (size_t i = 0; i < VTAP_REPORT_COUNTERS_MAX; i++) {
+		enum vtap_history_value value = history_value_of(counter_names[i]);
 
 		for (int d = 0; d < VTAP_DIRECTION_MAX && value < VTAP_HISTORY_MAX; d++)
 			grown[value] += (double)(now[d][i] - s->counters[d][i]);
@@ -198,7 +193,7 @@ void vtap_report_session_drop(struct vtap_reports *r, struct vtap_report_host *h
 	struct vtap_report_total *t = vtap_reports_total(r, s->id);
 
 	if (t)
-		rebase(t, s, NULL, r->name_count);
+		rebase(t, s, NULL);
 	(void)vtap_table_remove(h->sessions, s->id);
 	vtap_report_session_free(s);
 }
@@ -220,6 +215,18 @@ static int drop_unlisted(const char *key, void *value, void *userdata)
 	return 0;
 }
 
+/* One of the host's plan; or that was, if the agent has not applied yet what the plan is now. Nobody speaks for others. */
+static bool is_concerned(const struct vtap_reports *r, const struct vtap_report_host *h, const char *session)
+{
+	const struct vtap_feed_host *feed = vtap_feed_find(r->controller->feed, h->id);
+
+	if (!feed)
+		return false;
+	if (vtap_host_plan_part(feed->plan, session))
+		return true;
+	return vtap_table_get(h->sessions, session) && feed->acknowledged != feed->revision;
+}
+
 /* Sessions that do not exist any more are passed over: the agent has not heard of it yet. */
 static int take_session(struct vtap_reports *r, struct vtap_report_host *h, const json_t *report, int64_t now_ms)
 {
@@ -230,7 +237,7 @@ static int take_session(struct vtap_reports *r, struct vtap_report_host *h, cons
 	bool is_new = !s;
 	int ret;
 
-	if (!object || strcmp(object->kind->name, "session") != 0)
+	if (!object || strcmp(object->kind->name, "session") != 0 || !is_concerned(r, h, id))
 		return 0;
 	if (is_new) {
 		ret = session_new(h, id, &s);

@@ -21,23 +21,23 @@ struct sums {
 	bool no_memory;
 };
 
-static json_t *direction_json(const struct vtap_reports *r, const uint64_t *values)
+static json_t *direction_json(const uint64_t *values)
 {
 	json_t *o = json_object();
 
-	for (size_t i = 0; i < r->name_count; i++)
-		if (json_object_set_new(o, r->names[i], json_integer((json_int_t)values[i])) < 0)
+	for (size_t i = 0; i < VTAP_REPORT_COUNTERS_MAX; i++)
+		if (json_object_set_new(o, vtap_report_counter_name(i), json_integer((json_int_t)values[i])) < 0)
 			return json_decref(o), NULL;
 	return o;
 }
 
-static json_t *counters_json(const struct vtap_reports *r, const counters_t counters)
+static json_t *counters_json(const counters_t counters)
 {
 	json_t *o = json_object();
 
 	for (int d = 0; d < VTAP_DIRECTION_MAX; d++)
-		if (json_object_set_new(o, vtap_direction_name((enum vtap_direction)d),
-					direction_json(r, counters[d])) < 0)
+		if (json_object_set_new(o, vtap_direction_name((enum vtap_direction)d), direction_json(counters[d])) <
+		    0)
 			return json_decref(o), NULL;
 	return o;
 }
@@ -52,25 +52,24 @@ static int add_host(const char *key, void *value, void *userdata)
 	if (!s)
 		return 0;
 	for (int d = 0; d < VTAP_DIRECTION_MAX; d++)
-		for (size_t i = 0; i < sums->reports->name_count; i++)
+		for (size_t i = 0; i < VTAP_REPORT_COUNTERS_MAX; i++)
 			sums->counters[d][i] += s->counters[d][i];
 	for (int i = 0; i < VTAP_HISTORY_MAX && !away; i++)
 		sums->rates[i] += s->rates[i];
 	if (json_array_append_new(
-		sums->hosts,
-		json_pack("{s:s, s:s, s:i, s:o}", "host", h->id, "state", s->state, "silent",
-			  (int)vtap_reports_silent_s(sums->reports, h), "counters",
-			  counters_json(sums->reports, (const uint64_t(*)[VTAP_REPORT_COUNTERS_MAX])s->counters))) < 0)
+		sums->hosts, json_pack("{s:s, s:s, s:i, s:o}", "host", h->id, "state", s->state, "silent",
+				       (int)vtap_reports_silent_s(sums->reports, h), "counters",
+				       counters_json((const uint64_t(*)[VTAP_REPORT_COUNTERS_MAX])s->counters))) < 0)
 		sums->no_memory = true;
 	return 0;
 }
 
-static uint64_t lost_of(const struct vtap_reports *r, const uint64_t *total)
+static uint64_t lost_of(const uint64_t *total)
 {
 	uint64_t lost = 0;
 
-	for (size_t i = 0; i < r->name_count; i++)
-		if (!strncmp(r->names[i], LOST_PREFIX, strlen(LOST_PREFIX)))
+	for (size_t i = 0; i < VTAP_REPORT_COUNTERS_MAX; i++)
+		if (!strncmp(vtap_report_counter_name(i), LOST_PREFIX, strlen(LOST_PREFIX)))
 			lost += total[i];
 	return lost;
 }
@@ -85,15 +84,15 @@ json_t *vtap_reports_stats(const struct vtap_reports *r, const char *session)
 		memcpy(sums.counters, t->base, sizeof(sums.counters));
 	(void)vtap_table_each(r->hosts, add_host, &sums);
 	for (int d = 0; d < VTAP_DIRECTION_MAX; d++)
-		for (size_t i = 0; i < r->name_count; i++)
+		for (size_t i = 0; i < VTAP_REPORT_COUNTERS_MAX; i++)
 			total[i] += sums.counters[d][i];
 	if (sums.no_memory) {
 		json_decref(sums.hosts);
 		return NULL;
 	}
 	return json_pack("{s:s, s:o, s:o, s:I, s:{s:f, s:f, s:f, s:f}, s:o}", "session", session, "counters",
-			 counters_json(r, (const uint64_t(*)[VTAP_REPORT_COUNTERS_MAX])sums.counters), "total",
-			 direction_json(r, total), "lost", (json_int_t)lost_of(r, total), "rates",
+			 counters_json((const uint64_t(*)[VTAP_REPORT_COUNTERS_MAX])sums.counters), "total",
+			 direction_json(total), "lost", (json_int_t)lost_of(total), "rates",
 			 "matched_packets_per_second", sums.rates[VTAP_HISTORY_MATCHED_PACKETS],
 			 "mirrored_packets_per_second", sums.rates[VTAP_HISTORY_MIRRORED_PACKETS],
 			 "mirrored_bits_per_second", sums.rates[VTAP_HISTORY_MIRRORED_BYTES] * 8,

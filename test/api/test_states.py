@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How sessions do: states with reasons, counters, history, what selectors cover, devices, interfaces that move."""
 
+import os
+import re
 import time
 
 from agents import AgentCase
@@ -184,6 +186,44 @@ class CounterTest(AgentCase):
         agent.report(sessions=[])
         stats = self.api.get(f"/v1/sessions/{session}/stats")
         self.assertEqual((stats["total"]["matched_packets"], stats["hosts"]), (19, []))
+
+    def test_only_hosts_that_are_concerned_count(self):
+        agent, stranger = self.agent(), self.agent()
+        interface = self.plugged(agent, "tap1")
+        session = self.session(sources=[interface])["id"]
+        stranger.follow()
+        agent.follow()
+        said = self.counted(agent, 10)
+        agent.report(sessions=said)
+        end = int(time.time()) // 10 * 10
+        stranger.report(sessions=said, history={"step": 10, "sessions": [
+            {"id": session, "end": end, "matched_packets": [777], "mirrored_packets": [], "mirrored_bytes": [],
+             "lost_packets": []}]})
+        stats = self.api.get(f"/v1/sessions/{session}/stats")
+        self.assertEqual((stats["total"]["matched_packets"], [host["host"] for host in stats["hosts"]]),
+                         (10, [agent.host]))
+        self.assertLess(sum(self.api.get(f"/v1/sessions/{session}/stats/history")["matched_packets"]), 777)
+        # It leaves the host: what is said before the agent has the new plan counts, and nothing later.
+        self.api.patch(f"/v1/interfaces/{interface}", {"host": stranger.host, "device": "tap9"})
+        agent.report(sessions=self.counted(agent, 12))
+        self.assertEqual(self.api.get(f"/v1/sessions/{session}/stats")["total"]["matched_packets"], 12)
+        agent.poll()
+        for count in (20, 30):
+            agent.report(sessions=[{**said[0], "counters": {"in": {"matched_packets": count}}}])
+            self.assertEqual(self.api.get(f"/v1/sessions/{session}/stats")["total"]["matched_packets"], 12)
+
+    def test_names_of_counters(self):
+        """Those of the agent count, and no others take their places."""
+        with open(os.path.join(os.path.dirname(__file__), "../../src/agent/status.c")) as source:
+            names = re.findall(r'\[VTAP_\w+\] = "(\w+)"', source.read().partition("};")[0]) + ["lost_stage"]
+        self.assertEqual(len(names), 23)
+        agent = self.agent()
+        session = self.session(sources=[self.plugged(agent, "tap1")])["id"]
+        agent.follow()
+        agent.report(sessions=agent.sessions(counters={"in": {f"junk{number}": 1 for number in range(100)}}))
+        agent.report(sessions=agent.sessions(counters={"in": {name: 7 for name in names}}))
+        stats = self.api.get(f"/v1/sessions/{session}/stats")
+        self.assertEqual(stats["counters"]["in"], {name: 7 for name in names})
 
     def test_without_any_report(self):
         session = self.session()["id"]
