@@ -206,13 +206,17 @@ static int find_owner(const char *id, const json_t *value, void *userdata)
 {
 	struct mac_owner *owner = userdata;
 
+	if (!text_of(value, "host") || !text_of(value, "device"))
+		return 0;
 	snprintf(owner->id, sizeof(owner->id), "%s", id);
 	owner->value = value;
-	owner->count++;
-	return 0;
+	return ++owner->count > 1;
 }
 
-/* Networks may use the same MACs: an interface that is not the only one with its own is followed nowhere. */
+/*
+ * Networks may use the same MACs: an interface that is not the only plugged one with its own is followed nowhere. Those that are
+ * not plugged are nobody's traffic, and anybody may make one.
+ */
 void vtap_reports_follow_mac(struct vtap_reports *r, const char *mac)
 {
 	struct mac_owner owner = {};

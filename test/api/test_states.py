@@ -354,6 +354,21 @@ class FollowTest(AgentCase):
         self.assertNotIn("group", " ".join(self.state(session)[1]))
         self.assertEqual(self.place(interface), (one.host, "tap1"))
 
+    def test_who_has_the_same_mac(self):
+        """Another one that is plugged ends the following, one that is not plugged does not."""
+        events = self.controller.events()
+        self.addCleanup(events.close)
+        agent, other = self.agent(), self.agent()
+        mac = self.mac()
+        interface = self.plugged(agent, "tap1", mac=mac)
+        double = self.interface(mac=mac, host=None, device=None)
+        agent.report(devices=[device("tap1", mac)])
+        agent.report(devices=[device("tap5", mac)])
+        self.assertEqual(self.wait_place(events, interface)["device"], "tap5")
+        self.api.patch(f"/v1/interfaces/{double}", {"host": other.host, "device": "tap1"})
+        agent.report(devices=[device("tap6", mac)])
+        self.assertEqual(self.place(interface), (agent.host, "tap5"))
+
     def test_one_mac_everywhere(self):
         """It costs little, and what is left when it is gone is followed."""
         events = self.controller.events()
