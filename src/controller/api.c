@@ -151,7 +151,17 @@ static int authorize(struct vtap_call *call)
 
 int vtap_api_call_allowed(struct vtap_call *call, struct vtap_change *change)
 {
-	return call->route->flags & VTAP_ROUTE_AGENT ? authenticate(call, change) : 0;
+	int r;
+
+	if (call->route->flags & VTAP_ROUTE_OPEN)
+		return 0;
+	r = authenticate(call, change);
+	if (r < 0 || (call->route->flags & VTAP_ROUTE_AGENT))
+		return r;
+	if (*call->project && !vtap_objects_get(call->controller->objects, call->project))
+		return vtap_call_fail(call, -ENOENT, "project", "there is no such project any more");
+	call->role = vtap_call_role_in(call, call->project);
+	return authorize(call);
 }
 
 static int parse_dry_run(struct vtap_call *call)

@@ -6,6 +6,7 @@ import os
 import signal
 
 from agents import AgentCase
+from base import unique
 from case import main
 from controller import Answer
 from fake_agent import make_request
@@ -101,6 +102,47 @@ class Revocation(BatchCase):
         self.assertEqual([answer.status for answer in answers].count(200), 8)  # then its own is the oldest, and void
         self.assertEqual(self.admin.request("POST", f"/v1/hosts/{agent.host}/revoke").status, 204)
         self.none_is_left(agent, answers)
+
+
+class Allowed(BatchCase):
+    def both_ways(self, prepare):
+        """Two calls in both orders; the server takes them in as it likes, and differently."""
+        for order in (1, -1):
+            for _ in range(4):
+                calls = prepare()
+                yield self.together(*calls[::order])[::order]
+
+    def test_a_project_that_is_deleted(self):
+        def prepare():
+            project = self.admin.post("/v1/projects", {"name": unique("gone")})["id"]
+            return [(self.admin, "DELETE", f"/v1/projects/{project}"),
+                    (self.client(project=project), "POST", "/v1/filters", {"name": "f"})]
+
+        for deleted, made in self.both_ways(prepare):
+            self.assertIn((deleted.status, made.status), [(204, 404), (409, 201)])
+        projects = {project["id"] for project in self.admin.all("/v1/projects")}
+        self.assertLessEqual({item["project"] for item in self.admin.all("/v1/filters")}, projects)
+
+    def test_a_user_that_is_disabled(self):
+        def prepare():
+            user = self.make_user("operator")
+            user["client"].headers["X-Vtap-Project"] = self.project
+            return [(self.admin, "PATCH", f"/v1/users/{user['id']}", {"disabled": True}),
+                    (user["client"], "POST", "/v1/filters", {})]
+
+        outcomes = {(disabled.status, made.status) for disabled, made in self.both_ways(prepare)}
+        self.assertLessEqual(outcomes, {(200, 401), (200, 201)})
+        self.assertIn((200, 401), outcomes)
+
+    def test_a_role_that_is_taken(self):
+        def prepare():
+            user = self.make_user("operator")
+            return [(self.admin, "PATCH", f"/v1/users/{user['id']}", {"roles": []}),
+                    (user["client"], "POST", "/v1/filters", {})]
+
+        outcomes = {(taken.status, made.status) for taken, made in self.both_ways(prepare)}
+        self.assertLessEqual(outcomes, {(200, 403), (200, 201)})
+        self.assertIn((200, 403), outcomes)
 
 
 main()
