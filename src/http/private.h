@@ -24,6 +24,12 @@ struct vtap_http_peer_certificate {
 	char serial[65];
 };
 
+enum vtap_http_handshake {
+	VTAP_HTTP_HANDSHAKE_NONE, /* plain, or done */
+	VTAP_HTTP_HANDSHAKE_TRIED, /* libmicrohttpd tries it in its next run */
+	VTAP_HTTP_HANDSHAKE_PAUSED, /* until the client has sent more */
+};
+
 /*
  * One TCP connection. The deadline is ours and not MHD_OPTION_CONNECTION_TIMEOUT, which every byte puts off: a client that
  * drips its request would hold its place for ever.
@@ -40,6 +46,8 @@ struct vtap_http_connection {
 	int fd; /* libmicrohttpd's */
 	bool used; /* a request has been answered on it */
 	bool watched; /* whether the client leaves */
+	enum vtap_http_handshake handshake;
+	struct vtap_http_connection *tried_previous, *tried_next; /* while it is tried */
 };
 
 struct vtap_http_server {
@@ -58,6 +66,7 @@ struct vtap_http_server {
 	size_t body_max_bytes;
 	size_t bodies_max_bytes, bodies_bytes;
 	struct vtap_http_connection *connections; /* owned; they end by libmicrohttpd's callback */
+	struct vtap_http_connection *tried; /* borrowed: those whose handshake libmicrohttpd tries */
 	uint64_t earliest_ms; /* no deadline is before */
 	bool running, place_freed;
 	bool resumed; /* libmicrohttpd has something to go on with, of which its own descriptor does not tell */
@@ -107,6 +116,14 @@ void vtap_http_watch_end(struct vtap_http_connection *c);
 void vtap_http_wake(struct vtap_http_server *s);
 /* A connected socket, handed over, as if it had been accepted: for tests. */
 int vtap_http_server_adopt(struct vtap_http_server *s, int fd);
+
+/* handshake.c */
+void vtap_http_handshake_begin(struct vtap_http_connection *c);
+void vtap_http_handshake_end(struct vtap_http_connection *c);
+/* After each run of libmicrohttpd. */
+void vtap_http_handshakes_pause(struct vtap_http_server *s);
+/* The client has sent more, or left. */
+void vtap_http_handshake_resume(struct vtap_http_connection *c);
 
 /* exchange.c: libmicrohttpd's callbacks */
 /* At the request line; NULL = out of memory. */

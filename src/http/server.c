@@ -128,6 +128,8 @@ static void connection_begin(struct vtap_http_server *s, struct MHD_Connection *
 	if (c->next)
 		c->next->previous = c;
 	s->connections = c;
+	if (s->identity)
+		vtap_http_handshake_begin(c);
 	*socket_context = c;
 }
 
@@ -139,6 +141,7 @@ static void connection_end(struct vtap_http_server *s, struct vtap_http_connecti
 	/* On some of its ways out of a request libmicrohttpd does not tell that it has ended. */
 	if (c->exchange)
 		vtap_http_exchange_end(c->exchange);
+	vtap_http_handshake_end(c);
 	if (c->previous)
 		c->previous->next = c->next;
 	else
@@ -385,9 +388,11 @@ struct vtap_http_server *vtap_http_server_free(struct vtap_http_server *s)
 		return NULL;
 	/* libmicrohttpd does not stop while a connection is suspended. */
 	s->running = true;
-	for (struct vtap_http_connection *c = s->connections; c; c = c->next)
+	for (struct vtap_http_connection *c = s->connections; c; c = c->next) {
 		if (c->exchange)
 			vtap_http_exchange_gone(c->exchange);
+		vtap_http_handshake_resume(c);
+	}
 	if (s->daemon)
 		MHD_stop_daemon(s->daemon);
 	vtap_closep(&s->epoll_fd);
@@ -472,7 +477,8 @@ static void cut_late_connections(struct vtap_http_server *s)
 	s->earliest_ms = earliest_ms;
 }
 
-static int notice_gone_clients(struct vtap_http_server *s)
+/* Clients that have left, and those that have gone on with their handshake. */
+static int notice_clients(struct vtap_http_server *s)
 {
 	struct epoll_event events[EVENTS_MAX];
 	int n, rounds = 0;
@@ -487,6 +493,8 @@ static int notice_gone_clients(struct vtap_http_server *s)
 			/* One of the others may have been told, and have answered this one. */
 			if (c && c->watched && c->exchange)
 				vtap_http_exchange_gone(c->exchange);
+			else if (c)
+				vtap_http_handshake_resume(c);
 		}
 	} while (n == EVENTS_MAX && ++rounds < ROUNDS_MAX);
 	return 0;
@@ -501,6 +509,7 @@ static int run_rounds(struct vtap_http_server *s)
 		s->place_freed = s->resumed = false;
 		if (MHD_run(s->daemon) != MHD_YES)
 			return -EIO;
+		vtap_http_handshakes_pause(s);
 	} while ((s->place_freed || s->resumed || is_busy(s)) && ++rounds < ROUNDS_MAX);
 	return 0;
 }
@@ -512,7 +521,7 @@ int vtap_http_server_run(struct vtap_http_server *s)
 	s->running = true;
 	wake_set(s, false);
 	cut_late_connections(s);
-	r = notice_gone_clients(s);
+	r = notice_clients(s);
 	if (r == 0)
 		r = run_rounds(s);
 	s->running = false;

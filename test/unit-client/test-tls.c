@@ -426,6 +426,36 @@ static void test_silent_client_is_cut(void **state)
 	assert_true(now_ms() - begin_ms >= 90);
 }
 
+static bool is_quiet(const void *userdata)
+{
+	struct pollfd fd = {.fd = vtap_http_server_fd(server), .events = POLLIN};
+
+	return vtap_http_server_timeout_ms(server) > 0 && poll(&fd, 1, 0) == 0;
+}
+
+/* One that begins a handshake and goes silent keeps nobody busy, and nobody from being served; and is cut in the end. */
+static void test_half_a_handshake(void **state)
+{
+	struct vtap_client_options options = {.authority = pki.authority.certificate};
+	VTAP_CLEANUP(vtap_client_freep) struct vtap_client *c = client_new(options, NULL);
+	uint64_t begin_ms = now_ms();
+	_cleanup_close_ int fd = -1;
+	char byte;
+
+	vtap_http_server_set_timeout_ms(server, 1000);
+	fd = raw_connect();
+	/* A record's header, byte by byte, and a part of what it announces. */
+	for (size_t i = 0; i < 6; i++) {
+		assert_int_equal(send(fd, "\x16\x03\x01\x01\x00\x01" + i, 1, MSG_NOSIGNAL), 1);
+		drive_until(NULL, is_quiet, NULL);
+	}
+	expect_body(c, "/who", "-2");
+	drive_until(NULL, is_quiet, NULL);
+	drive_until(NULL, is_readable, &fd);
+	assert_int_equal(recv(fd, &byte, 1, 0), 0);
+	assert_true(now_ms() - begin_ms >= 900);
+}
+
 static void test_big_bodies(void **state)
 {
 	struct vtap_client_options options = {.authority = pki.authority.certificate};
@@ -500,6 +530,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_what_is_no_tls_is_refused, server_begin, server_end),
 	    cmocka_unit_test_setup_teardown(test_limit_of_the_chain, server_begin, server_end),
 	    cmocka_unit_test_setup_teardown(test_silent_client_is_cut, server_begin, server_end),
+	    cmocka_unit_test_setup_teardown(test_half_a_handshake, server_begin, server_end),
 	    cmocka_unit_test_setup_teardown(test_big_bodies, server_begin, server_end),
 	    cmocka_unit_test_setup_teardown(test_later_and_streams, server_begin, server_end),
 	};
