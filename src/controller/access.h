@@ -45,12 +45,14 @@ enum vtap_role vtap_access_role(const struct vtap_controller *c, const char *use
 /* A password's hash, or whether one is right, by a thread. `done` is called from the loop, once. -EAGAIN: too many wait. */
 typedef void (*vtap_access_hashed)(int r, const char *hash, void *userdata);
 int vtap_access_hash(struct vtap_access *a, const char *password, vtap_access_hashed done, void *userdata);
-/* r: 0 = right, -EACCES = wrong. user = NULL or one without a password takes as long, and is wrong. */
+/* r: 0 = right, -EACCES = wrong; hash: the one that was compared. user = NULL or one without a password takes as long, and is wrong. */
 int vtap_access_verify(struct vtap_access *a, const char *user, const char *password, vtap_access_hashed done,
 		       void *userdata);
 
 /* As parts of a change. */
 int vtap_access_put_password(struct vtap_change *c, const char *user, const char *hash);
+/* Whether that still is the user's hash. -EACCES. */
+int vtap_access_check_password(struct vtap_change *c, const char *user, const char *hash);
 int vtap_access_put_secret(struct vtap_change *c, const char *key, const char *secret);
 int vtap_access_put_token(struct vtap_change *c, const char *user, int64_t expires_s,
 			  char ret_token[VTAP_ACCESS_TOKEN_STRLEN]);

@@ -97,6 +97,20 @@ int vtap_access_put_password(struct vtap_change *c, const char *user, const char
 	return vtap_change_put_key(c, key, hash, strlen(hash));
 }
 
+int vtap_access_check_password(struct vtap_change *c, const char *user, const char *hash)
+{
+	char key[VTAP_ID_STRLEN + 16];
+	_cleanup_free_ char *now = NULL;
+	size_t now_bytes;
+	int r;
+
+	snprintf(key, sizeof(key), "password/%s", user);
+	r = vtap_change_get_key(c, key, &now, &now_bytes);
+	if (r < 0)
+		return r == -ENOENT ? -EACCES : r;
+	return vtap_secret_equal(now, hash) ? 0 : -EACCES;
+}
+
 int vtap_access_delete_password(struct vtap_change *c, const char *user)
 {
 	char key[VTAP_ID_STRLEN + 16];

@@ -218,9 +218,24 @@ static int delete_of_user(const char *key, void *value, void *userdata)
 	return vtap_access_delete_token(u->change, key);
 }
 
+/* Of a login in the same batch. */
+static int delete_pending(const struct vtap_store_item *item, void *userdata)
+{
+	const struct user_tokens *u = userdata;
+	const char *hash = item->key + strlen("token/");
+	json_t *value = json_loadb(item->value, item->value_bytes, 0, NULL);
+	const char *user = json_string_value(json_object_get(value, "user"));
+	bool is_meant = user && !strcmp(user, u->user) && !(u->except && !strncmp(hash, u->except, strlen(u->except)));
+
+	json_decref(value);
+	return is_meant ? vtap_access_delete_token(u->change, hash) : 0;
+}
+
 int vtap_access_delete_tokens(struct vtap_change *c, const char *user, const char *except)
 {
 	struct user_tokens u = {.user = user, .except = except && *except ? except : NULL, .change = c};
+	int r;
 
-	return vtap_table_each(vtap_change_controller(c)->access->tokens, delete_of_user, &u);
+	r = vtap_table_each(vtap_change_controller(c)->access->tokens, delete_of_user, &u);
+	return r < 0 ? r : vtap_change_each_pending(c, "token/", delete_pending, &u);
 }

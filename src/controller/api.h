@@ -44,6 +44,7 @@ struct vtap_call { /* one request from its authentication to its answer; lives u
 	const char *problem_type; /* static; of a problem+json answer; NULL = "about:blank" */
 	unsigned retry_after_s; /* 0 = none */
 	char *secret; /* owned, wiped at the end; what a handler keeps of a body's password; NULL = none */
+	char *verified; /* owned, wiped at the end; the hash that a password was compared with; NULL = none was */
 	json_t *audit; /* owned; what the audit log shall say besides the changed resources; NULL = nothing */
 	char etag[80];
 	char location[160];

@@ -60,6 +60,17 @@ static int ttl_of(struct vtap_call *call, uint64_t *ret_ttl_s)
 	return 0;
 }
 
+static int refuse_login(struct vtap_call *call)
+{
+	return vtap_call_fail(call, -EPERM, NULL, "user and password do not fit together");
+}
+
+static bool may_log_in(const struct vtap_object *user)
+{
+	return user && !json_is_true(json_object_get(user->value, "disabled"));
+}
+
+/* The password, or the user, may have changed while it was verified. */
 static int login_write(struct vtap_call *call, struct vtap_change *change)
 {
 	char token[VTAP_ACCESS_TOKEN_STRLEN], expires[VTAP_TIME_STRLEN];
@@ -67,7 +78,13 @@ static int login_write(struct vtap_call *call, struct vtap_change *change)
 	uint64_t ttl_s;
 	int r;
 
-	r = ttl_of(call, &ttl_s);
+	if (!may_log_in(vtap_objects_get(call->controller->objects, call->principal.user)))
+		return refuse_login(call);
+	r = vtap_access_check_password(change, call->principal.user, call->verified);
+	if (r == -EACCES)
+		return refuse_login(call);
+	if (r >= 0)
+		r = ttl_of(call, &ttl_s);
 	if (r < 0)
 		return r;
 	expires_s = vtap_change_time_s(change) + (int64_t)ttl_s;
@@ -98,14 +115,19 @@ static void login_verified(int r, const char *hash, void *userdata)
 		vtap_call_finish(call, call->request ? r : -ECANCELED);
 		return;
 	}
-	if (r < 0 || !user || json_is_true(json_object_get(user->value, "disabled"))) {
-		r = vtap_call_fail(call, -EPERM, NULL, "user and password do not fit together");
+	if (r < 0 || !may_log_in(user)) {
+		r = refuse_login(call);
 		vtap_audit_refused(call->controller->audit, call);
 		vtap_call_finish(call, r);
 		return;
 	}
 	vtap_access_try_succeeded(call->controller->access, name, &call->request->peer);
 	snprintf(call->principal.user, sizeof(call->principal.user), "%s", user->id);
+	call->verified = strdup(hash);
+	if (!call->verified) {
+		vtap_call_finish(call, -ENOMEM);
+		return;
+	}
 	vtap_call_write(call, login_write);
 }
 
@@ -292,7 +314,11 @@ static int password_write(struct vtap_call *call, struct vtap_change *change)
 
 	if (!user)
 		return -ENOENT;
-	r = vtap_access_put_password(change, user->id, call->secret);
+	r = call->verified ? vtap_access_check_password(change, user->id, call->verified) : 0;
+	if (r == -EACCES)
+		return vtap_call_fail(call, r, "current", "is not the user's password");
+	if (r >= 0)
+		r = vtap_access_put_password(change, user->id, call->secret);
 	if (r >= 0)
 		r = vtap_access_delete_tokens(change, user->id, call->principal.serial);
 	call->audit = json_pack("{s:s}", "password_of", user->id);
@@ -317,7 +343,8 @@ static void password_verified(int r, const char *hash, void *userdata)
 		vtap_audit_refused(call->controller->audit, call);
 	} else if (r >= 0) {
 		vtap_access_try_succeeded(call->controller->access, call->principal.user, &call->request->peer);
-		r = hash_password(call, password_of(call), password_hashed);
+		call->verified = strdup(hash);
+		r = call->verified ? hash_password(call, password_of(call), password_hashed) : -ENOMEM;
 	}
 	if (r != VTAP_HTTP_LATER)
 		vtap_call_finish(call, r);

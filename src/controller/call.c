@@ -29,6 +29,8 @@ struct vtap_api_call *vtap_api_call_free(struct vtap_api_call *c)
 	free(c->call.text);
 	vtap_secret_wipe(c->call.secret);
 	free(c->call.secret);
+	vtap_secret_wipe(c->call.verified);
+	free(c->call.verified);
 	free(c);
 	return NULL;
 }

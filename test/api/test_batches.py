@@ -145,4 +145,20 @@ class Allowed(BatchCase):
         self.assertIn((200, 403), outcomes)
 
 
+class Passwords(BatchCase):
+    def test_logins_under_way_do_not_survive_a_change(self):
+        """Whichever come first: all of them were begun with the old password."""
+        for _ in range(3):
+            user = self.admin.post("/v1/users", {"name": unique("user"), "password": "the old password"})
+            logins = [(self.client(), "POST", "/v1/login", {"user": user["id"], "password": "the old password"})
+                      for _ in range(4)]
+            change = (self.admin, "POST", f"/v1/users/{user['id']}/password", {"password": "the new password"})
+            answers = self.together(*logins[:2], change, *logins[2:])
+            self.assertEqual(answers.pop(2).status, 204)
+            for answer in answers:
+                self.assertIn(answer.status, (200, 401))
+                if answer.status == 200:
+                    self.refused(401, "GET", "/v1/whoami", client=self.client(answer.json["token"]))
+
+
 main()

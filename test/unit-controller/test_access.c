@@ -125,6 +125,60 @@ static void test_all_but_one(void **state)
 	core_end(&t.core);
 }
 
+static void put_done(int r, void *userdata)
+{
+	assert_int_equal(r, 0);
+}
+
+static int delete_all_tokens(struct vtap_change *c, void *userdata)
+{
+	const struct test *t = userdata;
+
+	return vtap_access_delete_tokens(c, t->user, NULL);
+}
+
+static int visit_nothing(const struct vtap_store_item *item, void *userdata)
+{
+	return 0;
+}
+
+/* A token that the same batch has made is among them. */
+static void test_all_of_the_batch(void **state)
+{
+	struct vtap_write write = {.run = put_token, .done = put_done};
+	struct test t;
+
+	(void)begin(&t);
+	t.ttl_s = 100;
+	write.userdata = &t;
+	vtap_write_queue(&t.core.controller, &write);
+	assert_int_equal(core_write(&t.core, delete_all_tokens, &t, false), 0);
+	assert_false(token_is_good(&t, t.token));
+	assert_int_equal(vtap_store_page(t.core.controller.store, "token/", NULL, 1, visit_nothing, NULL), 0);
+	core_end(&t.core);
+}
+
+static int check_password(struct vtap_change *c, void *userdata)
+{
+	struct test *t = userdata;
+
+	assert_int_equal(vtap_access_check_password(c, t->user, "hash"), -EACCES);
+	assert_int_equal(vtap_access_put_password(c, t->user, "hash"), 0);
+	assert_int_equal(vtap_access_check_password(c, t->user, "hash"), 0);
+	assert_int_equal(vtap_access_put_password(c, t->user, "other"), 0);
+	assert_int_equal(vtap_access_check_password(c, t->user, "hash"), -EACCES);
+	return 0;
+}
+
+static void test_a_password_that_has_changed(void **state)
+{
+	struct test t;
+
+	(void)begin(&t);
+	assert_int_equal(core_write(&t.core, check_password, &t, false), 0);
+	core_end(&t.core);
+}
+
 static void test_secret(void **state)
 {
 	struct vtap_controller *c;
@@ -267,10 +321,16 @@ static void test_the_queue_is_bounded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_tokens),      cmocka_unit_test(test_many_tokens),
-	    cmocka_unit_test(test_all_but_one), cmocka_unit_test(test_secret),
-	    cmocka_unit_test(test_tries),       cmocka_unit_test(test_very_many_tries),
-	    cmocka_unit_test(test_passwords),   cmocka_unit_test(test_the_queue_is_bounded),
+	    cmocka_unit_test(test_tokens),
+	    cmocka_unit_test(test_many_tokens),
+	    cmocka_unit_test(test_all_but_one),
+	    cmocka_unit_test(test_secret),
+	    cmocka_unit_test(test_all_of_the_batch),
+	    cmocka_unit_test(test_a_password_that_has_changed),
+	    cmocka_unit_test(test_tries),
+	    cmocka_unit_test(test_very_many_tries),
+	    cmocka_unit_test(test_passwords),
+	    cmocka_unit_test(test_the_queue_is_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
