@@ -44,7 +44,8 @@ static int once_prepare(struct vtap_api_call *c)
 		return -ENOMEM;
 	snprintf(c->once, sizeof(c->once), "once/%s", vtap_hash_hex(text, (size_t)n, hash));
 	free(text);
-	vtap_hash_hex(call->request->body, call->request->body_bytes, c->body_hash);
+	/* A body may hold a password, which a plain hash in the store would let everybody guess. */
+	vtap_hash_keyed(call->controller->key, call->request->body, call->request->body_bytes, c->body_hash);
 	return 0;
 }
 

@@ -61,6 +61,15 @@ char *vtap_hash_hex(const void *data, size_t size_bytes, char buffer[VTAP_HASH_S
 	return sodium_bin2hex(buffer, VTAP_HASH_STRLEN, hash, sizeof(hash));
 }
 
+char *vtap_hash_keyed(const uint8_t key[VTAP_KEY_BYTES], const void *data, size_t size_bytes,
+		      char buffer[VTAP_HASH_STRLEN])
+{
+	uint8_t hash[crypto_auth_hmacsha256_BYTES];
+
+	crypto_auth_hmacsha256(hash, data, size_bytes, key);
+	return sodium_bin2hex(buffer, VTAP_HASH_STRLEN, hash, sizeof(hash));
+}
+
 bool vtap_secret_equal(const char *a, const char *b)
 {
 	size_t length = strlen(a);

@@ -29,6 +29,9 @@ char *vtap_random_text(size_t count, char *buffer);
 
 /* SHA-256 in lower-case hex. */
 char *vtap_hash_hex(const void *data, size_t size_bytes, char buffer[VTAP_HASH_STRLEN]);
+/* HMAC-SHA-256 in lower-case hex: tells equal from unequal, and nothing to those without the key. */
+char *vtap_hash_keyed(const uint8_t key[VTAP_KEY_BYTES], const void *data, size_t size_bytes,
+		      char buffer[VTAP_HASH_STRLEN]);
 /* In constant time; texts of different length differ. */
 bool vtap_secret_equal(const char *a, const char *b);
 /* Overwrites the text, so that it does not outlive its use in memory; NULL is allowed. */

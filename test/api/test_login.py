@@ -2,6 +2,9 @@
 """Passwords and tokens, and how often one may guess."""
 
 import concurrent.futures
+import hashlib
+import json
+import pathlib
 
 from base import ApiCase, unique
 from case import main
@@ -91,6 +94,17 @@ class Login(ApiCase):
         self.assertNotIn("password", text)
         self.assertNotIn("password", self.admin.request("GET", "/v1/users?name=" + user["name"]).text)
         self.assertNotIn(PASSWORD, self.admin.request("GET", "/v1/audit?limit=1000").text)
+
+    def test_the_store_holds_no_fingerprint_of_a_password(self):
+        body = json.dumps({"name": "u", "password": PASSWORD})
+        with Controller(store="sqlite") as controller:
+            client = controller.client()
+            for _ in range(2):
+                self.assertEqual(client.request("POST", "/v1/users", body, {"Idempotency-Key": "k"}).status, 201)
+            client.close()
+            stored = b"".join(path.read_bytes() for path in pathlib.Path(controller.state_dir).glob("vtap.db*"))
+        self.assertIn(b"once/", stored)
+        self.assertNotIn(hashlib.sha256(body.encode()).hexdigest().encode(), stored)
 
 
 class RateLimit(ApiCase):

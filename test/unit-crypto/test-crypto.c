@@ -56,6 +56,8 @@ static void test_hash(void **state)
 			    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 	assert_string_equal(vtap_hash_hex("abc", 3, hash),
 			    "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+	assert_string_equal(vtap_hash_keyed((const uint8_t[VTAP_KEY_BYTES]){}, "abc", 3, hash),
+			    "fd7adb152c05ef80dccf50a1fa4c05d5a3ec6da95575fc312ae7c5d091836351");
 }
 
 static void test_equal(void **state)
