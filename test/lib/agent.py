@@ -3,6 +3,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -163,7 +164,7 @@ class Agent:
 
     def lose_pins(self):
         """What was pinned is gone, as after a reboot."""
-        self.lab.empty_bpffs(f"{self.name}.bpf")
+        shutil.rmtree(self.pin_dir)
         os.mkdir(self.pin_dir)
 
     def memory_bytes(self):

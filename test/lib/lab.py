@@ -272,12 +272,6 @@ class Lab:
         run(["mount", "-t", "bpf", "bpf", path])
         return path
 
-    def empty_bpffs(self, name):
-        """Nothing that was pinned in it is pinned any more."""
-        path = self.path(name)
-        run(["umount", path])
-        run(["mount", "-t", "bpf", "bpf", path])
-
 
 def _is_dead(pid):
     return not os.path.exists(f"/proc/{pid}")

@@ -16,12 +16,12 @@ NOWHERE, FAR, GATEWAY = "192.168.77.7", "172.31.9.9", "172.31.0.77"
 
 
 class States(WholeCase):
-    def states(self):
-        return {session["name"]: session["state"] for session in self.shown("session list")}
-
     def wait_states(self, wanted):
-        wait_until(lambda: {name: state for name, state in self.states().items() if name in wanted} == wanted, 20 * SLOWNESS,
-                   lambda: f"{wanted}, not {self.states()}")
+        def differing():
+            found = {session["name"]: session["state"] for session in self.shown("session list")}
+            return {name: found.get(name) for name, state in wanted.items() if found.get(name) != state}
+        wait_until(lambda: not differing(), 20 * SLOWNESS,
+                   lambda: f"{wanted}; {[(name, state, self.reasons(name)) for name, state in differing().items()]}")
 
     def test_each_session_by_itself(self):
         """What cannot be done for one session does not keep the others from being active."""
