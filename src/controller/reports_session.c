@@ -8,6 +8,7 @@
 #include "controller/feed_private.h"
 #include "controller/reports_private.h"
 
+#define DIFFERENCE "lost_stage" /* staged - unstaged */
 #define LOST_PREFIX "lost_"
 
 /* As agents say them: vtap_status_counter_name(), and what is lost in the stage. */
@@ -78,7 +79,7 @@ static enum vtap_history_value history_value_of(const char *name)
 	return strncmp(name, LOST_PREFIX, strlen(LOST_PREFIX)) ? VTAP_HISTORY_MAX : VTAP_HISTORY_LOST_PACKETS;
 }
 
-/* Counting began anew: all that there was is kept apart. */
+/* Counting began anew: all that there was is kept apart. What is in the stage now is a difference, which falls by itself. */
 static void rebase(struct vtap_report_total *t, struct vtap_report_session *s,
 		   uint64_t now[VTAP_DIRECTION_MAX][VTAP_REPORT_COUNTERS_MAX])
 {
@@ -86,7 +87,7 @@ static void rebase(struct vtap_report_total *t, struct vtap_report_session *s,
 
 	for (int d = 0; d < VTAP_DIRECTION_MAX; d++)
 		for (size_t i = 0; i < VTAP_REPORT_COUNTERS_MAX; i++)
-			smaller |= now && now[d][i] < s->counters[d][i];
+			smaller |= now && now[d][i] < s->counters[d][i] && strcmp(counter_names[i], DIFFERENCE) != 0;
 	if (now && !smaller)
 		return;
 	for (int d = 0; d < VTAP_DIRECTION_MAX; d++) {
@@ -113,14 +114,16 @@ static int take_counters(struct vtap_reports *r, struct vtap_report_host *h, str
 		enum vtap_history_value value = history_value_of(counter_names[i]);
 
 		for (int d = 0; d < VTAP_DIRECTION_MAX && value < VTAP_HISTORY_MAX; d++)
-			grown[value] += (double)(now[d][i] - s->counters[d][i]);
+			grown[value] += (double)now[d][i] - (double)s->counters[d][i];
 	}
 	memcpy(s->counters, now, sizeof(now));
 	/* What was counted before the first report of this life is history that the agent tells itself. */
 	if (is_first)
 		return 0;
-	for (int i = 0; i < VTAP_HISTORY_MAX; i++)
+	for (int i = 0; i < VTAP_HISTORY_MAX; i++) {
+		grown[i] = VTAP_MAX(grown[i], 0.0);
 		s->rates[i] = grown[i] / seconds;
+	}
 	return vtap_history_add(t->history, h->last_ms, now_ms, grown);
 }
 

@@ -187,6 +187,19 @@ class CounterTest(AgentCase):
         stats = self.api.get(f"/v1/sessions/{session}/stats")
         self.assertEqual((stats["total"]["matched_packets"], stats["hosts"]), (19, []))
 
+    def test_what_is_in_the_stage_falls(self):
+        """A difference of two counters: its fall is no restart of counting."""
+        agent = self.agent()
+        session = self.session(sources=[self.plugged(agent, "tap1")])["id"]
+        agent.follow()
+        for matched, staged in ((10, 3), (12, 0), (13, 1), (14, 0)):
+            said = self.counted(agent, matched)
+            said[0]["counters"]["in"]["lost_stage"] = staged
+            agent.report(sessions=said)
+            stats = self.api.get(f"/v1/sessions/{session}/stats")
+            self.assertEqual((stats["total"]["matched_packets"], stats["total"]["lost_stage"]), (matched, staged))
+            self.assertGreaterEqual(stats["rates"]["lost_packets_per_second"], 0)
+
     def test_only_hosts_that_are_concerned_count(self):
         agent, stranger = self.agent(), self.agent()
         interface = self.plugged(agent, "tap1")
