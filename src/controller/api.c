@@ -452,3 +452,8 @@ bool vtap_api_uses_tls(const struct vtap_api *a)
 {
 	return a->tls;
 }
+
+int vtap_api_set_certificate(struct vtap_api *a, const char *certificate, const char *key)
+{
+	return vtap_http_server_set_certificate(a->server, certificate, key);
+}

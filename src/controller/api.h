@@ -150,6 +150,8 @@ VTAP_DEFINE_CLEANUP(struct vtap_api *, vtap_api_free);
 /* The port that it listens on. */
 uint16_t vtap_api_port(const struct vtap_api *a);
 bool vtap_api_uses_tls(const struct vtap_api *a);
+/* PEM texts; -EINVAL: not a pair, or plain. */
+int vtap_api_set_certificate(struct vtap_api *a, const char *certificate, const char *key);
 
 struct vtap_api_figures {
 	uint64_t answers[6]; /* by the first digit of the status */

@@ -217,6 +217,20 @@ static int serve(struct vtap_controller *c, const struct vtap_addr *address, str
 	return vtap_api_new(c, &tls, &c->api, reterr);
 }
 
+int vtap_controller_reload(struct vtap_controller *c, struct vtap_error *reterr)
+{
+	VTAP_CLEANUP(vtap_identity_done) struct vtap_identity identity = {};
+	int r;
+
+	r = identity_read(c->options, &identity, reterr);
+	if (r < 0 || !identity.certificate)
+		return r;
+	r = vtap_api_set_certificate(c->api, identity.certificate, identity.key);
+	return r < 0 ? vtap_error_set(reterr, r, 0, c->options->certificate_file,
+				      "certificate and key cannot be used together")
+		     : 0;
+}
+
 /* A thousand agents wait with a connection each. */
 static void descriptors_raise(void)
 {

@@ -47,6 +47,8 @@ struct vtap_controller {
  */
 int vtap_controller_new(const struct vtap_controller_options *options, struct vtap_controller **ret_controller,
 			struct vtap_error *reterr);
+/* Reads the files of --certificate and --key again, for connections that begin from now on. A failure changes nothing. */
+int vtap_controller_reload(struct vtap_controller *c, struct vtap_error *reterr);
 struct vtap_controller *vtap_controller_free(struct vtap_controller *c);
 VTAP_DEFINE_CLEANUP(struct vtap_controller *, vtap_controller_free);
 

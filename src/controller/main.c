@@ -4,6 +4,7 @@
 
 #include <argp.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -148,8 +149,27 @@ static int signals_block(void)
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGTERM);
 	sigaddset(&mask, SIGINT);
+	sigaddset(&mask, SIGHUP);
 	(void)signal(SIGPIPE, SIG_IGN);
 	return sigprocmask(SIG_BLOCK, &mask, NULL) < 0 ? -errno : 0;
+}
+
+static int on_reload(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata)
+{
+	struct vtap_error e = {};
+	uint64_t usec = 0;
+	char text[400];
+
+	(void)sd_event_now(sd_event_source_get_event(source), CLOCK_MONOTONIC, &usec);
+	(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, usec);
+	if (vtap_controller_reload(userdata, &e) < 0) {
+		vtap_error_format(&e, NULL, text, sizeof(text));
+		vtap_log(VTAP_LOG_ERROR, "%s; the certificate in use stays", text);
+	} else {
+		vtap_log(VTAP_LOG_INFO, "the certificate has been read again");
+	}
+	(void)sd_notify(0, "READY=1");
+	return 0;
 }
 
 static int loop(struct vtap_controller *c)
@@ -159,6 +179,8 @@ static int loop(struct vtap_controller *c)
 	r = sd_event_add_signal(c->event, NULL, SIGTERM, NULL, NULL);
 	if (r >= 0)
 		r = sd_event_add_signal(c->event, NULL, SIGINT, NULL, NULL);
+	if (r >= 0)
+		r = sd_event_add_signal(c->event, NULL, SIGHUP, on_reload, c);
 	if (r >= 0)
 		r = sd_event_set_watchdog(c->event, true);
 	if (r < 0)

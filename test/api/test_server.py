@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -14,6 +15,7 @@ import threading
 
 from case import Case, main, skip
 from controller import PROGRAM, Client, Controller, ControllerFailed
+from lab import wait_until
 
 PASSPHRASE = "a passphrase for tests"
 
@@ -280,12 +282,38 @@ class Tls(ServerCase):
         with self.assertRaises(ssl.SSLError):
             controller.client().get("/v1/whoami")
 
-    def test_a_given_certificate(self):
-        folder = os.path.dirname(self.temporary("x"))
-        key, certificate = os.path.join(folder, "server.key"), os.path.join(folder, "server.pem")
+    def make_certificate(self, folder, name):
+        """Paths of a self-signed certificate for the loopback address, and of its key."""
+        key, certificate = os.path.join(folder, f"{name}.key"), os.path.join(folder, f"{name}.pem")
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key,
-                        "-out", certificate, "-days", "1", "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"],
+                        "-out", certificate, "-days", "1", "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"],
                        check=True, stderr=subprocess.DEVNULL)
+        return certificate, key
+
+    def test_a_new_certificate(self):
+        folder = os.path.dirname(self.temporary("x"))
+        first, second = (self.make_certificate(folder, name) for name in ("first", "second"))
+        certificate, key = os.path.join(folder, "used.pem"), os.path.join(folder, "used.key")
+        for source, target in zip(first, (certificate, key)):
+            shutil.copy(source, target)
+        controller = self.controller(store="memory", options=["--certificate", certificate, "--key", key])
+        trusting = [ssl.create_default_context(cafile=path) for path, _ in (first, second)]
+        old = controller.client(context=trusting[0])
+        old.get("/v1/whoami")
+        shutil.copy(second[0], certificate)
+        controller.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: "stays" in controller.log(), 10, controller.log)
+        controller.client(context=trusting[0]).get("/v1/whoami")
+        shutil.copy(second[1], key)
+        controller.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: "read again" in controller.log(), 10, controller.log)
+        controller.client(context=trusting[1]).get("/v1/whoami")
+        with self.assertRaises(ssl.SSLError):
+            controller.client(context=trusting[0]).get("/v1/whoami")
+        old.get("/v1/whoami")
+
+    def test_a_given_certificate(self):
+        certificate, key = self.make_certificate(os.path.dirname(self.temporary("x")), "test")
         controller = self.controller(store="memory", options=["--certificate", certificate, "--key", key])
         context = ssl.create_default_context(cafile=certificate)
         self.assertEqual(controller.client(context=context).get("/v1/whoami")["name"], "admin")
