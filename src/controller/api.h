@@ -132,6 +132,8 @@ bool vtap_call_may_see(const struct vtap_call *call, const struct vtap_object *o
 bool vtap_project_grants(const struct vtap_controller *c, const char *owner, const char *project);
 /* What a GET shows of an object: the resource, with what is computed live. The caller's; NULL = no memory. */
 json_t *vtap_call_view(const struct vtap_call *call, const struct vtap_object *object);
+/* What is computed live alone: an object of further members; the caller's. NULL: there are none. */
+json_t *vtap_call_view_live(const struct vtap_call *call, const struct vtap_object *object);
 /* Answers with an object: view, ETag, and for status 201 the Location. Returns 0. */
 int vtap_call_answer_object(struct vtap_call *call, const struct vtap_object *object, unsigned status);
 /* If-Match against the object's version: -ESTALE with the answer set. */

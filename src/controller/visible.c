@@ -202,19 +202,26 @@ int vtap_api_call_find_project(struct vtap_call *call, const char *text, char re
 	return 0;
 }
 
-json_t *vtap_call_view(const struct vtap_call *call, const struct vtap_object *object)
+json_t *vtap_call_view_live(const struct vtap_call *call, const struct vtap_object *object)
 {
-	json_t *view = json_copy(object->value), *reasons = NULL;
 	const char *state = "pending";
+	json_t *reasons = NULL;
 
-	if (!view || strcmp(object->kind->name, "session") != 0 || !call->controller->feed)
-		return view;
+	if (strcmp(object->kind->name, "session") != 0 || !call->controller->feed)
+		return NULL;
 	if (vtap_feed_session_state(call->controller->feed, object->id, &state, &reasons) < 0)
 		reasons = json_array();
-	if (json_object_set_new(view, "state", json_string(state)) < 0 ||
-	    json_object_set_new(view, "reasons", reasons) < 0) {
+	return json_pack("{s:s, s:o}", "state", state, "reasons", reasons);
+}
+
+json_t *vtap_call_view(const struct vtap_call *call, const struct vtap_object *object)
+{
+	json_t *view = json_copy(object->value), *live = vtap_call_view_live(call, object);
+
+	if (view && live && json_object_update(view, live) < 0) {
 		json_decref(view);
-		return NULL;
+		view = NULL;
 	}
+	json_decref(live);
 	return view;
 }
