@@ -9,8 +9,9 @@
 
 #define TIMEOUT_MS 30000
 #define BODY_MIN_BYTES 4096
-#define KEEPALIVE_IDLE_S 30 /* a controller whose machine is gone is noticed within a minute */
-#define KEEPALIVE_INTERVAL_S 10
+/* Well below what a long poll waits: a connection that the other end has forgotten is noticed by its answer. */
+#define KEEPALIVE_IDLE_S 5
+#define KEEPALIVE_INTERVAL_S 5
 
 void vtap_client_answer_done(struct vtap_client_answer *a)
 {

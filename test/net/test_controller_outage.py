@@ -89,6 +89,21 @@ class Outage(WholeCase):
         print(f"# a change arrived {time.monotonic() - start:.2f} s after the way was free")
         self.expect_mirrored("a", later)
 
+    def test_controller_lost_silently(self):
+        """As by a loss of power there: a connection waits of which the controller knows nothing."""
+        kept = self.session("kept", "a")
+        back = self.cut("A", silently=True)
+        self.controller.namespace.run(["ss", "-K", "state", "established", "sport", "=", PORT])
+        self.controller.kill()
+        self.controller.start()
+        later = self.session("later", "a", mode="copy", active=False)
+        back()
+        start = time.monotonic()
+        self.wait_state("later", "active")
+        print(f"# a change arrived {time.monotonic() - start:.2f} s after the way was free")
+        self.expect_mirrored("a", kept)
+        self.expect_mirrored("a", later)
+
     def test_host_rebooted(self):
         """The agent finds its plan in its state directory, and the host as it was, while the controller is away."""
         session, other = self.session("rebooted", "a"), self.session("stays", "b")

@@ -21,7 +21,8 @@ class States(WholeCase):
             found = {session["name"]: session["state"] for session in self.shown("session list")}
             return {name: found.get(name) for name, state in wanted.items() if found.get(name) != state}
         wait_until(lambda: not differing(), 20 * SLOWNESS,
-                   lambda: f"{wanted}; {[(name, state, self.reasons(name)) for name, state in differing().items()]}")
+                   lambda: f"{wanted}; {[(name, state, self.reasons(name)) for name, state in differing().items()]}\n"
+                   + "\n".join(host.agent.log() for host in self.hosts.values()))
 
     def test_each_session_by_itself(self):
         """What cannot be done for one session does not keep the others from being active."""
