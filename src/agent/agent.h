@@ -106,7 +106,10 @@ int vtap_reload(struct vtap_agent *a, struct vtap_config *config, struct vtap_er
  * with one session is its state. -ENOMEM: nothing has changed. reload.c
  */
 int vtap_reload_plan(struct vtap_agent *a, struct vtap_host_plan **plan);
-/* As far as it can be checked without changing anything: the file, and its targets against this host's routes. reload.c */
+/*
+ * As far as it can be checked without changing anything: the file, its targets against this host's routes, and whether the data
+ * plane has room for it. reload.c
+ */
 int vtap_reload_check(const char *path, struct vtap_config **ret_config, struct vtap_error *reterr);
 /* Reads, parses and validates a file. reload.c */
 int vtap_reload_read(const char *path, struct vtap_config **ret_config, struct vtap_error *reterr);

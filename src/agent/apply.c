@@ -31,7 +31,7 @@ static void failed(struct vtap_agent *a, int r, const char *what, const char *de
 		snprintf(a->last_apply_error, sizeof(a->last_apply_error), "%s %s: %s", what, device, strerror(-r));
 }
 
-/* The same of one source, whose sessions say so. */
+/* The same of one source, whose sessions say so; also of one that is not in what vtap_wanted_make() has made. */
 static void refused(void *userdata, uint32_t ifindex, int error)
 {
 	struct vtap_agent *a = userdata;
@@ -277,6 +277,9 @@ static int plan_publish(struct vtap_agent *a, const struct vtap_plan *plan, uint
 		if (r >= 0)
 			r = vtap_pool_take(a->plans, plan, ret_index, &fresh);
 	}
+	/* Devices that are no sources any more still hold theirs: in the next round these are free. */
+	if (r == -ENOSPC)
+		r = -EAGAIN;
 	if (r < 0)
 		return r;
 	return fresh ? vtap_dataplane_plan_write(a->dataplane, *ret_index, plan) : 0;
@@ -443,16 +446,11 @@ static uint32_t source_device(void *userdata, const struct vtap_source *source)
 	return link.ifindex;
 }
 
-static void source_refused(void *userdata, uint32_t ifindex)
-{
-	refused(userdata, ifindex, -ENOSPC);
-}
-
 static int wanted_make(struct vtap_agent *a, struct vtap_wanted **ret_wanted)
 {
 	_cleanup_free_ uint16_t *slots = calloc(a->config->session_count + 1, sizeof(*slots));
 	const struct vtap_wanted_source from = {
-	    .device = source_device, .refused = a->plan ? source_refused : NULL, .userdata = a, .slots = slots};
+	    .device = source_device, .refused = a->plan ? refused : NULL, .userdata = a, .slots = slots};
 	struct vtap_error e = {};
 	int r;
 

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "agent/agent.h"
+#include "agent/wanted.h"
 
 int vtap_reload_read(const char *path, struct vtap_config **ret_config, struct vtap_error *reterr)
 {
@@ -72,6 +73,15 @@ static int targets_check(struct vtap_net *net, const struct vtap_config *c, stru
 	return 0;
 }
 
+/* What can be told of it before anything is changed. */
+static int config_check(struct vtap_net *net, const struct vtap_config *c, struct vtap_error *reterr)
+{
+	int r;
+
+	r = targets_check(net, c, reterr);
+	return r < 0 ? r : vtap_wanted_check(c, reterr);
+}
+
 /* Takes the configuration over; sessions that go on keep what is known of them. */
 static int config_take(struct vtap_agent *a, struct vtap_config *config)
 {
@@ -103,7 +113,7 @@ int vtap_reload(struct vtap_agent *a, struct vtap_config *config, struct vtap_er
 {
 	int r;
 
-	r = targets_check(a->net, config, reterr);
+	r = config_check(a->net, config, reterr);
 	return r < 0 ? r : config_take(a, config);
 }
 
@@ -130,7 +140,7 @@ int vtap_reload_check(const char *path, struct vtap_config **ret_config, struct 
 	if (r >= 0)
 		r = vtap_net_new(NULL, NULL, &net);
 	if (r >= 0)
-		r = targets_check(net, config, reterr);
+		r = config_check(net, config, reterr);
 	if (r < 0)
 		return r;
 	*ret_config = VTAP_STEAL(config);

@@ -166,14 +166,19 @@ static void source_reason(const struct vtap_agent *a, const struct vtap_source *
 			  uint32_t ifindex, char reason[VTAP_STATUS_REASON_STRLEN])
 {
 	int error = state == SOURCE_ERROR ? refusal_of(a, ifindex) : 0;
+	char text[96];
 
 	*reason = '\0';
+	if (error == -ENOSPC)
+		snprintf(text, sizeof(text), "this host has more than %d sources", VTAP_WANTED_PORTS_MAX);
+	else if (error == -E2BIG)
+		snprintf(text, sizeof(text), "this host has more than %d different rule tables",
+			 VTAP_WANTED_TABLES_MAX);
+	else
+		snprintf(text, sizeof(text), "%s", error < 0 ? strerror(-error) : "");
 	if (source_states[state].reason)
 		snprintf(reason, VTAP_STATUS_REASON_STRLEN, "%s %s%s%s", source->device, source_states[state].reason,
-			 error < 0 ? ": " : "",
-			 error == -ENOSPC ? "this host has too many sources"
-			 : error < 0      ? strerror(-error)
-					  : "");
+			 *text ? ": " : "", text);
 }
 
 static json_t *sources_json(struct vtap_agent *a, const struct vtap_session *s)

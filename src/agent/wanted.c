@@ -3,8 +3,10 @@
 #include "agent/wanted.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "agent/pool.h"
 #include "classify/classify.h"
 
 enum vtap_hook vtap_wanted_hook(enum vtap_side side, enum vtap_direction direction)
@@ -18,14 +20,18 @@ enum vtap_hook vtap_wanted_hook(enum vtap_side side, enum vtap_direction directi
 	return hooks[side][direction];
 }
 
+static void port_done(struct vtap_wanted_port *port)
+{
+	for (size_t hook = 0; hook < VTAP_HOOK_MAX; hook++)
+		free(port->plans[hook]);
+}
+
 struct vtap_wanted *vtap_wanted_free(struct vtap_wanted *w)
 {
 	if (!w)
 		return NULL;
-	for (size_t i = 0; i < w->port_count; i++) {
-		for (size_t hook = 0; hook < VTAP_HOOK_MAX; hook++)
-			free(w->ports[i].plans[hook]);
-	}
+	for (size_t i = 0; i < w->port_count; i++)
+		port_done(&w->ports[i]);
 	free(w->ports);
 	free(w->guards);
 	free(w);
@@ -123,39 +129,109 @@ static int port_compile(const struct vtap_config *c, const uint16_t *slots, cons
 	return r;
 }
 
-/* w->ports has room for it. */
-static int port_add(const struct vtap_config *c, const struct vtap_wanted_source *from, const struct use *uses,
-		    size_t count, struct vtap_wanted *w, struct vtap_error *reterr)
+struct making {
+	const struct vtap_config *config; /* borrowed */
+	const struct vtap_wanted_source *from; /* borrowed */
+	struct vtap_wanted *wanted; /* borrowed; its ports have room for one of each device */
+	struct vtap_error *reterr; /* borrowed */
+	size_t table_count; /* of all ports, equal ones too */
+	struct vtap_pool *tables; /* owned; the different ones; NULL = there is room even if none were equal */
+};
+
+/* The device finds no room: it is told of, or the whole fails at the session that names it first. */
+static int port_refuse(const struct making *m, const struct use *use, uint32_t ifindex, int error)
 {
-	uint32_t ifindex = from->device(from->userdata, uses->source);
+	const struct vtap_session *s = &m->config->sessions[use->session];
+	char field[64];
+
+	if (m->from->refused) {
+		m->from->refused(m->from->userdata, ifindex, error);
+		return 0;
+	}
+	snprintf(field, sizeof(field), "sessions[%zu].sources[%td].device", use->session, use->source - s->sources);
+	if (error == -ENOSPC)
+		return vtap_error_set(m->reterr, -E2BIG, use->source->line, field,
+				      "%s is one source too many, at session %s: one host can have at most %d",
+				      use->source->device, s->name, VTAP_WANTED_PORTS_MAX);
+	return vtap_error_set(m->reterr, -E2BIG, use->source->line, field,
+			      "%s needs one rule table too many, at session %s: one host can have at most %d different "
+			      "ones, one for each direction of a device",
+			      use->source->device, s->name, VTAP_WANTED_TABLES_MAX);
+}
+
+/* Takes a port's rule tables into those that differ. -E2BIG: not all of them find room, and none was taken. */
+static int tables_take(struct vtap_pool *tables, const struct vtap_wanted_port *port)
+{
+	uint32_t taken[VTAP_HOOK_MAX] = {};
+	bool fresh;
+	int r = 0;
+
+	for (size_t hook = 0; r >= 0 && hook < VTAP_HOOK_MAX; hook++) {
+		if (port->used[hook])
+			r = vtap_pool_take(tables, port->plans[hook], &taken[hook], &fresh);
+	}
+	if (r >= 0)
+		return 0;
+	for (size_t hook = 0; hook < VTAP_HOOK_MAX; hook++)
+		vtap_pool_put(tables, taken[hook]);
+	vtap_pool_reclaim(tables);
+	return r == -ENOSPC ? -E2BIG : r;
+}
+
+/* The rule tables of the last port, beside those of the others. -E2BIG: they find no room. */
+static int tables_add(struct making *m)
+{
+	const struct vtap_wanted *w = m->wanted;
+	const struct vtap_wanted_port *last = &w->ports[w->port_count - 1];
+	int r = 0;
+
+	m->table_count += last->used[VTAP_HOOK_INGRESS] + last->used[VTAP_HOOK_EGRESS];
+	if (m->table_count <= VTAP_WANTED_TABLES_MAX)
+		return 0;
+	if (m->tables)
+		return tables_take(m->tables, last);
+	/* Index 0 is never given out. */
+	r = vtap_pool_new(VTAP_WANTED_TABLES_MAX + 1, sizeof(struct vtap_plan), &m->tables);
+	for (size_t i = 0; r >= 0 && i < w->port_count; i++)
+		r = tables_take(m->tables, &w->ports[i]);
+	return r;
+}
+
+static int port_add(struct making *m, const struct use *uses, size_t count)
+{
+	uint32_t ifindex = m->from->device(m->from->userdata, uses->source);
+	struct vtap_wanted *w = m->wanted;
+	int r;
 
 	if (!ifindex)
 		return 0;
-	if (w->port_count == VTAP_ABI_PORTS - 1 && from->refused) {
-		from->refused(from->userdata, ifindex);
-		return 0;
-	}
-	if (w->port_count == VTAP_ABI_PORTS - 1)
-		return vtap_error_set(reterr, -E2BIG, uses->source->line, "sources",
-				      "one host can have at most %d source devices", VTAP_ABI_PORTS - 1);
+	if (w->port_count == VTAP_WANTED_PORTS_MAX)
+		return port_refuse(m, uses, ifindex, -ENOSPC);
 	w->ports[w->port_count] = (struct vtap_wanted_port){.ifindex = ifindex};
-	return port_compile(c, from->slots, uses, count, &w->ports[w->port_count++], reterr);
+	r = port_compile(m->config, m->from->slots, uses, count, &w->ports[w->port_count++], m->reterr);
+	if (r < 0)
+		return r;
+	r = tables_add(m);
+	if (r != -E2BIG)
+		return r;
+	port_done(&w->ports[--w->port_count]);
+	return port_refuse(m, uses, ifindex, r);
 }
 
-static int ports_make(const struct vtap_config *c, const struct vtap_wanted_source *from, struct vtap_wanted *w,
-		      struct vtap_error *reterr)
+static int ports_make(struct making *m)
 {
 	VTAP_CLEANUP(uses_done) struct uses u = {};
 	int r;
 
-	r = uses_make(c, &u);
+	r = uses_make(m->config, &u);
 	if (r < 0)
 		return r;
-	w->ports = calloc(VTAP_MIN(u.group_count, (size_t)VTAP_ABI_PORTS) + 1, sizeof(*w->ports));
-	if (!w->ports)
+	m->wanted->ports =
+	    calloc(VTAP_MIN(u.group_count, (size_t)VTAP_WANTED_PORTS_MAX) + 1, sizeof(*m->wanted->ports));
+	if (!m->wanted->ports)
 		return -ENOMEM;
 	for (size_t i = 0; r >= 0 && i < u.group_count; i++)
-		r = port_add(c, from, &u.uses[u.groups[i].first], u.groups[i].count, w, reterr);
+		r = port_add(m, &u.uses[u.groups[i].first], u.groups[i].count);
 	return r;
 }
 
@@ -198,15 +274,39 @@ int vtap_wanted_make(const struct vtap_config *config, const struct vtap_wanted_
 		     struct vtap_wanted **ret_wanted, struct vtap_error *reterr)
 {
 	VTAP_CLEANUP(vtap_wanted_freep) struct vtap_wanted *w = calloc(1, sizeof(*w));
+	struct making m = {.config = config, .from = source, .wanted = w, .reterr = reterr};
 	int r;
 
 	if (!w)
 		return -ENOMEM;
 	r = guards_make(config, w, reterr);
 	if (r >= 0)
-		r = ports_make(config, source, w, reterr);
+		r = ports_make(&m);
+	vtap_pool_free(m.tables);
 	if (r < 0)
 		return r;
 	*ret_wanted = VTAP_STEAL(w);
 	return 0;
+}
+
+/* Each device is asked for once. */
+static uint32_t any_device(void *userdata, const struct vtap_source *source)
+{
+	uint32_t *count = userdata;
+
+	return ++*count;
+}
+
+int vtap_wanted_check(const struct vtap_config *config, struct vtap_error *reterr)
+{
+	_cleanup_free_ uint16_t *slots = calloc(config->session_count + 1, sizeof(*slots));
+	VTAP_CLEANUP(vtap_wanted_freep) struct vtap_wanted *w = NULL;
+	uint32_t count = 0;
+	const struct vtap_wanted_source source = {.device = any_device, .userdata = &count, .slots = slots};
+
+	if (!slots)
+		return -ENOMEM;
+	for (size_t i = 0; i < config->session_count; i++)
+		slots[i] = (uint16_t)i;
+	return vtap_wanted_make(config, &source, &w, reterr);
 }

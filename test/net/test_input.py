@@ -182,7 +182,7 @@ class Limits(HostCase):
             return config(*[session(f"s{number}", number=number, filter=None) for number in range(1, count + 1)])
 
         def sessions(count):
-            return config(*[session(f"s{number}", filter=None, sources=[{"device": f"d{number}"}])
+            return config(*[session(f"s{number}", number=number % 64 + 1, filter=None, sources=[{"device": f"d{number // 64}"}])
                             for number in range(count)])
 
         def sources(count):
@@ -196,7 +196,18 @@ class Limits(HostCase):
             wanted["targets"] += [{"name": f"t{number}", "address": COLLECTOR} for number in range(count - 1)]
             return wanted
 
+        def devices(count):
+            return config(*[session(f"s{first}", filter=None, sources=[{"device": f"d{number}"} for number in range(
+                first, min(first + 256, count))]) for first in range(0, count, 256)])
+
+        def rule_tables(count):
+            """Two for each device, and one for the last where the count is odd."""
+            return config(*[session(f"s{number}", sources=[{"device": f"d{number}"}], direction="both" if number else "out")
+                            for number in range(-(count % 2) + 1, count // 2 + 1)])
+
         for make, most, sentence in (
+                (devices, 1023, r"sessions\[3\]\.sources\[255\]\.device: d1023 is one source too many, .* at most 1023"),
+                (rule_tables, 960, r"device: d480 needs one rule table too many, at session s480: .* at most 960 different"),
                 (rules, 64, r"filters\[0\]\.rules\[64\]: is one rule too many: .* at most 64"),
                 (rules_over_sessions, 64, r"sessions\[1\]: brings the rules of device v1, direction out, to 65 .* at most 64"),
                 (sessions_of_a_device, 64, r"sessions\[64\]: is one session too many for device v1, .* at most 64"),

@@ -189,17 +189,27 @@ static void test_limit_of_guards(void **state)
 	assert_string_equal(error.field, "never_mirror");
 }
 
-static void on_refused(void *userdata, uint32_t ifindex)
+struct refusal {
+	uint32_t ifindex;
+	int error;
+	size_t count;
+};
+
+static void on_refused(void *userdata, uint32_t ifindex, int error)
 {
-	*(uint32_t *)userdata = ifindex;
+	struct refusal *refusal = userdata;
+
+	*refusal = (struct refusal){ifindex, error, refusal->count + 1};
 }
 
-static int make_telling(const struct vtap_config *config, uint32_t *refused, struct vtap_wanted **ret_wanted)
+static int make_telling(const struct vtap_config *config, struct refusal *refusal, struct vtap_wanted **ret_wanted)
 {
-	const uint16_t slots[] = {100};
+	uint16_t slots[VTAP_SESSIONS_MAX];
 	const struct vtap_wanted_source from = {
-	    .device = device, .refused = on_refused, .userdata = refused, .slots = slots};
+	    .device = device, .refused = on_refused, .userdata = refusal, .slots = slots};
 
+	for (uint16_t i = 0; i < VTAP_SESSIONS_MAX; i++)
+		slots[i] = i;
 	return vtap_wanted_make(config, &from, ret_wanted, NULL);
 }
 
@@ -219,23 +229,85 @@ static void test_limit_of_devices(void **state)
 	struct vtap_config config = {.sessions = &session, .session_count = 1, .targets = &target, .target_count = 1};
 	VTAP_CLEANUP(vtap_wanted_freep) struct vtap_wanted *w = NULL;
 	struct vtap_error error = {};
-	uint32_t refused = 0;
+	struct refusal refusal = {};
 
 	for (unsigned i = 0; i < SOURCES; i++) {
 		sources[i].line = i + 1;
 		snprintf(sources[i].device, sizeof(sources[i].device), "d%u", i + 1);
 	}
 	assert_int_equal(make(&config, &w, &error), 0);
-	assert_int_equal(w->port_count, VTAP_ABI_PORTS - 1);
+	assert_int_equal(w->port_count, VTAP_WANTED_PORTS_MAX);
+	assert_int_equal(vtap_wanted_check(&config, &error), 0);
 	w = vtap_wanted_free(w);
 	session.source_count++;
 	assert_int_equal(make(&config, &w, &error), -E2BIG);
 	assert_int_equal(error.line, SOURCES);
-	assert_string_equal(error.text, "one host can have at most 1023 source devices");
+	assert_string_equal(error.field, "sessions[0].sources[1023].device");
+	assert_string_equal(error.text, "d1024 is one source too many, at session a: one host can have at most 1023");
+	assert_int_equal(vtap_wanted_check(&config, NULL), -E2BIG);
 	/* Or only that one is left out, and told. */
-	assert_int_equal(make_telling(&config, &refused, &w), 0);
-	assert_int_equal(w->port_count, VTAP_ABI_PORTS - 1);
-	assert_int_equal(refused, SOURCES);
+	assert_int_equal(make_telling(&config, &refusal, &w), 0);
+	assert_int_equal(w->port_count, VTAP_WANTED_PORTS_MAX);
+	assert_int_equal(refusal.ifindex, SOURCES);
+	assert_int_equal(refusal.error, -ENOSPC);
+}
+
+/*
+ * That many sessions, each of whose devices has two rule tables of its own; the last one has two devices, which share theirs.
+ * Devices that are not there ("x1" ...) count only for vtap_wanted_check().
+ */
+static struct vtap_config *config_of_tables(unsigned session_count, char prefix)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size_bytes;
+	FILE *out = open_memstream(&text, &size_bytes);
+
+	assert_non_null(out);
+	fputs("targets: [{name: ids, address: 172.31.0.2}]\n"
+	      "filters: [{name: web, rules: [{direction: in, number: 1, action: accept, protocol: tcp}]}]\n"
+	      "sessions:\n",
+	      out);
+	for (unsigned i = 1; i <= session_count; i++) {
+		fprintf(out, "  - {name: s%u, number: 1, target: ids, filter: web, encapsulation: {vni: 1}, ", i);
+		fprintf(out, "sources: [{device: %c%u}%s]}\n", prefix, i,
+			i == session_count ? ", {device: d1023}" : "");
+	}
+	fclose(out);
+	return unit_parse(text);
+}
+
+static void test_limit_of_tables(void **state)
+{
+	enum { SESSIONS = VTAP_WANTED_TABLES_MAX / 2 };
+	VTAP_CLEANUP(vtap_config_freep) struct vtap_config *fits = config_of_tables(SESSIONS, 'd');
+	VTAP_CLEANUP(vtap_config_freep) struct vtap_config *too_many = config_of_tables(SESSIONS + 1, 'd');
+	VTAP_CLEANUP(vtap_config_freep) struct vtap_config *to_come = config_of_tables(SESSIONS + 1, 'x');
+	VTAP_CLEANUP(vtap_wanted_freep) struct vtap_wanted *w = NULL;
+	struct vtap_error error = {};
+	struct refusal refusal = {};
+
+	assert_int_equal(vtap_wanted_check(fits, &error), 0);
+	assert_int_equal(make(fits, &w, &error), 0);
+	assert_int_equal(w->port_count, SESSIONS + 1);
+	w = vtap_wanted_free(w);
+	assert_int_equal(make(too_many, &w, &error), -E2BIG);
+	assert_int_equal(error.line, 3 + SESSIONS + 1);
+	assert_string_equal(error.field, "sessions[480].sources[0].device");
+	assert_string_equal(error.text,
+			    "d481 needs one rule table too many, at session s481: one host can have at most "
+			    "960 different ones, one for each direction of a device");
+	/* Foreseen also while the devices are not there. */
+	assert_int_equal(make(to_come, &w, &error), 0);
+	w = vtap_wanted_free(w);
+	assert_int_equal(vtap_wanted_check(to_come, &error), -E2BIG);
+	/* Or what finds no room is left out, and told; the rest is complete. */
+	assert_int_equal(make_telling(too_many, &refusal, &w), 0);
+	assert_int_equal(w->port_count, SESSIONS);
+	assert_int_equal(refusal.count, 2);
+	assert_int_equal(refusal.ifindex, 1023);
+	assert_int_equal(refusal.error, -E2BIG);
+	for (size_t i = 0; i < w->port_count; i++)
+		assert_int_equal(w->ports[i].ifindex, i + 1);
 }
 
 int main(void)
@@ -245,6 +317,7 @@ int main(void)
 	    cmocka_unit_test(test_rule_tables),     cmocka_unit_test(test_absent_devices_are_left_out),
 	    cmocka_unit_test(test_guards),          cmocka_unit_test(test_no_sessions),
 	    cmocka_unit_test(test_limit_of_guards), cmocka_unit_test(test_limit_of_devices),
+	    cmocka_unit_test(test_limit_of_tables),
 	};
 
 	return cmocka_run_group_tests_name("wanted", tests, NULL, NULL);
