@@ -36,6 +36,7 @@ struct vtap_rates {
 /* Runtime side of config->sessions[i]. */
 struct vtap_agent_session {
 	uint16_t slot;
+	bool unplaced; /* it has none yet: sessions that have ended hold them all */
 	size_t target; /* index into config->targets and agent->nexthops */
 	struct vtap_counters seen[VTAP_DIRECTION_MAX]; /* at the last tick */
 	struct vtap_rates rates;

@@ -67,42 +67,58 @@ static int grace_period(struct vtap_agent *a)
 	return 0;
 }
 
-static int slots_assign(struct vtap_agent *a)
+static int slot_assign(struct vtap_agent *a, struct vtap_agent_session *s, const char *name)
 {
-	for (size_t i = 0; i < a->config->session_count; i++) {
-		struct vtap_agent_session *s = &a->sessions[i];
-		bool fresh = false;
-		int r;
+	bool fresh = false;
+	int r;
 
-		r = vtap_slots_take(&a->slots, a->config->sessions[i].name, &s->slot, &fresh);
-		if (r == -EAGAIN) {
-			r = grace_period(a);
-			if (r >= 0)
-				r = vtap_slots_take(&a->slots, a->config->sessions[i].name, &s->slot, &fresh);
-		}
-		if (r >= 0 && fresh) {
-			free(a->histories[s->slot]);
-			a->histories[s->slot] = NULL;
-			r = vtap_dataplane_counters_clear(a->dataplane, s->slot);
-			if (r >= 0)
-				r = vtap_dataplane_slot_name_write(a->dataplane, s->slot, &a->slots.names[s->slot]);
-			if (r >= 0)
-				memset(s->seen, 0, sizeof(s->seen));
-		}
-		if (r < 0)
-			return r;
+	r = vtap_slots_take(&a->slots, name, &s->slot, &fresh);
+	if (r == -EAGAIN) {
+		r = grace_period(a);
+		if (r >= 0)
+			r = vtap_slots_take(&a->slots, name, &s->slot, &fresh);
 	}
-	return 0;
+	if (r < 0 || !fresh)
+		return r;
+	free(a->histories[s->slot]);
+	a->histories[s->slot] = NULL;
+	r = vtap_dataplane_counters_clear(a->dataplane, s->slot);
+	if (r >= 0)
+		r = vtap_dataplane_slot_name_write(a->dataplane, s->slot, &a->slots.names[s->slot]);
+	if (r >= 0)
+		memset(s->seen, 0, sizeof(s->seen));
+	return r;
 }
 
-/* Sessions that ended give their delivery and slot back; disabled ones their delivery. No plan names them any more. */
-static int slots_release(struct vtap_agent *a)
+/* -ENOSPC: some are without one, as there are sessions that have ended and not given theirs back. */
+static int slots_assign(struct vtap_agent *a)
+{
+	bool full = false;
+
+	for (size_t i = 0; i < a->config->session_count; i++) {
+		int r = slot_assign(a, &a->sessions[i], a->config->sessions[i].name);
+
+		a->sessions[i].unplaced = r == -ENOSPC;
+		if (r < 0 && r != -ENOSPC)
+			return r;
+		full = full || r < 0;
+	}
+	return full ? -ENOSPC : 0;
+}
+
+/*
+ * Sessions that ended give their delivery and slot back; disabled ones their delivery. No plan names them any more; where one may
+ * (complete is false), a slot stays theirs, or its next owner would be sent their packets.
+ */
+static int slots_release(struct vtap_agent *a, bool complete)
 {
 	static const struct vtap_slot_name nobody;
 	bool configured[VTAP_ABI_SESSIONS] = {}, enabled[VTAP_ABI_SESSIONS] = {};
 	int r = 0;
 
 	for (size_t i = 0; i < a->config->session_count; i++) {
+		if (a->sessions[i].unplaced)
+			continue;
 		configured[a->sessions[i].slot] = true;
 		enabled[a->sessions[i].slot] = a->config->sessions[i].enabled;
 	}
@@ -114,7 +130,7 @@ static int slots_release(struct vtap_agent *a)
 			vtap_pool_put(a->deliveries, a->slot_delivery[slot]);
 			a->slot_delivery[slot] = 0;
 		}
-		if (configured[slot])
+		if (configured[slot] || !complete)
 			continue;
 		if (r >= 0)
 			r = vtap_dataplane_slot_name_write(a->dataplane, slot, &nobody);
@@ -313,8 +329,8 @@ static int port_add(struct vtap_agent *a, uint32_t ifindex, struct vtap_agent_po
 	return 0;
 }
 
-/* Tables first, then the one word that points to them, then the programs. */
-static int port_apply(struct vtap_agent *a, const struct vtap_wanted_port *w)
+/* Tables first, then the one word that points to them. */
+static int port_write(struct vtap_agent *a, const struct vtap_wanted_port *w)
 {
 	struct vtap_agent_port *p = port_find(a, w->ifindex);
 	struct vtap_port value = {};
@@ -342,7 +358,15 @@ static int port_apply(struct vtap_agent *a, const struct vtap_wanted_port *w)
 	for (size_t hook = 0; hook < VTAP_HOOK_MAX; hook++)
 		vtap_pool_put(a->plans, p->value.plan[hook]);
 	p->value = value;
-	if (r >= 0 && w->used[VTAP_HOOK_INGRESS])
+	return r;
+}
+
+/* Then the programs. */
+static int port_attach(struct vtap_agent *a, const struct vtap_wanted_port *w)
+{
+	int r = 0;
+
+	if (w->used[VTAP_HOOK_INGRESS])
 		r = vtap_dataplane_attach(a->dataplane, w->ifindex, VTAP_HOOK_INGRESS, VTAP_PROGRAM_IN);
 	if (r >= 0 && w->used[VTAP_HOOK_EGRESS])
 		r = vtap_dataplane_attach(a->dataplane, w->ifindex, VTAP_HOOK_EGRESS, VTAP_PROGRAM_OUT);
@@ -446,9 +470,9 @@ static uint32_t source_device(void *userdata, const struct vtap_source *source)
 	return link.ifindex;
 }
 
-static int wanted_make(struct vtap_agent *a, struct vtap_wanted **ret_wanted)
+static int wanted_make(struct vtap_agent *a, const struct vtap_config *config, struct vtap_wanted **ret_wanted)
 {
-	_cleanup_free_ uint16_t *slots = calloc(a->config->session_count + 1, sizeof(*slots));
+	_cleanup_free_ uint16_t *slots = calloc(config->session_count + 1, sizeof(*slots));
 	const struct vtap_wanted_source from = {
 	    .device = source_device, .refused = a->plan ? refused : NULL, .userdata = a, .slots = slots};
 	struct vtap_error e = {};
@@ -456,9 +480,9 @@ static int wanted_make(struct vtap_agent *a, struct vtap_wanted **ret_wanted)
 
 	if (!slots)
 		return -ENOMEM;
-	for (size_t i = 0; i < a->config->session_count; i++)
+	for (size_t i = 0; i < config->session_count; i++)
 		slots[i] = a->sessions[i].slot;
-	r = vtap_wanted_make(a->config, &from, ret_wanted, &e);
+	r = vtap_wanted_make(config, &from, ret_wanted, &e);
 	if (r < 0 && *e.text)
 		snprintf(a->last_apply_error, sizeof(a->last_apply_error), "%s", e.text);
 	return r;
@@ -476,38 +500,80 @@ static bool port_is_slow(struct vtap_agent *a, const struct vtap_wanted_port *w)
 	return false;
 }
 
-static void ports_apply(struct vtap_agent *a, const struct vtap_wanted *w)
+/* False: some ports may still have the rule tables of before. */
+static bool ports_apply(struct vtap_agent *a, const struct vtap_wanted *w)
 {
 	uint64_t start_ns = now_ns();
+	bool complete = true;
 	char name[IFNAMSIZ];
 	int r;
 
 	for (size_t i = 0; i < w->port_count; i++) {
 		if (a->apply_budget_ns && now_ns() - start_ns > a->apply_budget_ns && port_is_slow(a, &w->ports[i])) {
 			a->unfinished = true;
+			complete = false;
 			continue;
 		}
-		r = port_apply(a, &w->ports[i]);
+		r = port_write(a, &w->ports[i]);
+		complete = complete && r >= 0;
+		if (r >= 0)
+			r = port_attach(a, &w->ports[i]);
 		if (r >= 0)
 			continue;
 		refused(a, w->ports[i].ifindex, r);
 		failed(a, r, "cannot mirror", device_name(a, w->ports[i].ifindex, name));
 	}
+	return complete;
+}
+
+/*
+ * Sessions that have ended hold so many slots that new ones find none: the data plane does without either first. What goes on
+ * loses nothing.
+ */
+static int slots_make_room(struct vtap_agent *a)
+{
+	size_t count = a->config->session_count;
+	_cleanup_free_ struct vtap_session *sessions = calloc(count + 1, sizeof(*sessions));
+	VTAP_CLEANUP(vtap_wanted_freep) struct vtap_wanted *w = NULL;
+	struct vtap_config without = *a->config;
+	uint64_t budget_ns = a->apply_budget_ns;
+	bool complete;
+	int r;
+
+	if (!sessions)
+		return -ENOMEM;
+	without.sessions = sessions;
+	for (size_t i = 0; i < count; i++) {
+		sessions[i] = a->config->sessions[i];
+		sessions[i].enabled = sessions[i].enabled && !a->sessions[i].unplaced;
+	}
+	r = wanted_make(a, &without, &w);
+	if (r < 0)
+		return r;
+	a->apply_budget_ns = 0;
+	complete = ports_apply(a, w);
+	a->apply_budget_ns = budget_ns;
+	ports_release(a, w);
+	r = slots_release(a, complete);
+	return r < 0 ? r : slots_assign(a);
 }
 
 int vtap_apply(struct vtap_agent *a)
 {
 	VTAP_CLEANUP(vtap_wanted_freep) struct vtap_wanted *w = NULL;
+	bool complete;
 	int r;
 
 	*a->last_apply_error = 0;
 	a->refusal_count = 0;
 	a->unfinished = false;
-	r = slots_assign(a);
+	r = nexthops_resolve(a);
 	if (r >= 0)
-		r = nexthops_resolve(a);
+		r = slots_assign(a);
+	if (r == -ENOSPC)
+		r = slots_make_room(a);
 	if (r >= 0)
-		r = wanted_make(a, &w);
+		r = wanted_make(a, a->config, &w);
 	if (r < 0)
 		return r;
 	r = vtap_stage_apply(a);
@@ -517,12 +583,12 @@ int vtap_apply(struct vtap_agent *a)
 	if (r < 0)
 		return r;
 	deliveries_apply(a);
-	ports_apply(a, w);
+	complete = ports_apply(a, w);
 	r = a->unfinished ? 0 : vtap_dataplane_switch(a->dataplane);
 	if (r < 0)
 		failed(a, r, "cannot take over what is attached", "by an earlier agent");
 	ports_release(a, w);
-	r = slots_release(a);
+	r = slots_release(a, complete);
 	/* What is still to be done may need an attachment that an earlier agent left. */
 	if (a->unfinished)
 		return r;

@@ -103,6 +103,28 @@ class Reload(HostCase):
         agent.reload(config(session(), second))
         self.assertEqual((total(agent)["matched_packets"], total(agent, 1)["matched_packets"]), (0, 0))
 
+    def test_all_sessions_but_one_replaced(self):
+        """As many as a host can have: new ones find their places only once the old ones are out, and the last loses nothing."""
+        def full(name, vni):
+            others = [session(f"{name}{number}", number=number % 64 + 1, filter=None, sources=[{"device": f"d{number // 64}"}])
+                      for number in range(1022)]
+            return config(session(), session(f"{name}-here", mode="copy", encapsulation={"type": "vxlan", "vni": vni}), *others)
+        agent = self.agent(full("a", 1))
+        with self.capture() as capture:
+            stream = Stream(self.guest, packets_per_second=1000)
+            capture.wait(20)
+            for vni in (2, 3):
+                agent.reload(full("ba"[vni % 2], vni))
+                self.assertEqual(agent.log().count("cannot"), 0, agent.log())
+                wait_until(lambda: capture.copies(vni), 10, "a copy of the new session")
+            sent = stream.stop()
+            wait_until(lambda: len(capture.copies(VNI)) >= sent, 10, "all copies of the unchanged session")
+        self.assertEqual(numbers(capture, VNI), list(range(sent)))
+        statuses = {each["name"]: each["total"] for each in agent.status()["sessions"]}
+        self.assertEqual((statuses["s"]["matched_packets"], statuses["s"]["mirrored_packets"]), (sent, sent))
+        self.assertEqual(len(capture.copies(3)), statuses["a-here"]["mirrored_packets"])
+        self.assertEqual(statuses["a0"]["matched_packets"], 0)
+
     def test_disabled_session(self):
         agent = self.agent()
         self.expect_mirrored(3)
