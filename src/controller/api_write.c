@@ -76,7 +76,7 @@ static int once_find(struct vtap_api_call *c, struct vtap_change *change)
 		const char *hash = json_string_value(json_object_get(kept, "body"));
 
 		if (!hash || strcmp(hash, c->body_hash) != 0) {
-			r = vtap_call_fail(call, -EBADMSG, "Idempotency-Key",
+			r = vtap_call_fail(call, -EALREADY, "Idempotency-Key",
 					   "was used for another body within the last 24 hours");
 		} else {
 			call->status = (unsigned)json_integer_value(json_object_get(kept, "status"));

@@ -42,15 +42,9 @@ static void complete(struct vtap_api_call *c, int r)
 
 	if (r >= 0 || call->status >= 400)
 		return;
-	if (vtap_problem_status(r) == 500) {
+	if (vtap_problem_status(r) == 500)
 		vtap_log_err(r, "%s %s: %s", call->route->method, call->route->path, strerror(-r));
-		(void)vtap_call_fail(call, r, NULL, "the controller could not do it; its log says why");
-	} else if (r == -ENOSPC) {
-		(void)vtap_call_fail(
-		    call, r, NULL, "the controller's disk is full: nothing was stored, and mirroring goes on as it is");
-	} else {
-		(void)vtap_call_fail(call, r, NULL, "%s", strerror(-r));
-	}
+	(void)vtap_call_fail(call, r, NULL, "%s", vtap_problem_sentence(r));
 }
 
 static int body_make(struct vtap_call *call, struct vtap_http_response *ret_response)

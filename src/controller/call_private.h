@@ -29,6 +29,8 @@ void vtap_api_call_respond(struct vtap_api_call *c, int r, struct vtap_http_resp
 struct vtap_api_call *vtap_api_call_free(struct vtap_api_call *c);
 /* The status for a code that a handler returned. */
 unsigned vtap_problem_status(int code);
+/* What a refusal says whose handler has said nothing; static. */
+const char *vtap_problem_sentence(int code);
 json_t *vtap_problem_make(const char *type, unsigned status, const char *field, const char *detail);
 
 /* The project that a text names, if the call's principal may see it; -ENOENT with the answer set. */

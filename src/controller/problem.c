@@ -8,13 +8,32 @@
 
 #include "controller/call_private.h"
 
+/* What a handler that says nothing else of a code says by it. */
 static const struct {
 	int code;
 	unsigned status;
-} statuses[] = {
-    {EINVAL, 400}, {ERANGE, 400}, {E2BIG, 413},     {EPERM, 401},     {EKEYREVOKED, 401}, {EACCES, 403}, {ENOENT, 404},
-    {EEXIST, 409}, {EBUSY, 409},  {ENOTUNIQ, 409},  {ESTALE, 412},    {EPROTOTYPE, 415},  {EDQUOT, 422}, {EBADMSG, 422},
-    {EUSERS, 429}, {EAGAIN, 503}, {EHOSTDOWN, 503}, {ECANCELED, 503}, {ETIMEDOUT, 504},   {ENOSPC, 507},
+	const char *sentence;
+} refusals[] = {
+    {EINVAL, 400, "something in the request is not as it must be"},
+    {ERANGE, 400, "a number in the request is out of its range"},
+    {EPERM, 401, "credentials are needed, and those that were given are not known"},
+    {EKEYREVOKED, 401, "the credentials were revoked"},
+    {EACCES, 403, "you may not do this"},
+    {ENOENT, 404, "there is no such thing"},
+    {EEXIST, 409, "it is there already"},
+    {EBUSY, 409, "it is in use, or not in a state for this"},
+    {ENOTUNIQ, 409, "a name in the request may mean several things: use the id"},
+    {ESTALE, 412, "it has been changed since: read it again"},
+    {E2BIG, 413, "it would store or change more than can be done at once: do it in smaller steps"},
+    {EPROTOTYPE, 415, "the header Content-Type must be application/json"},
+    {EDQUOT, 422, "a quota of the project is used up"},
+    {EALREADY, 422, "the same key was used for something else"},
+    {EUSERS, 429, "there are too many of these at a time: try again later"},
+    {EAGAIN, 503, "the controller is busy: try again in a moment"},
+    {EHOSTDOWN, 503, "no agent that this needs can be reached now: try again later"},
+    {ECANCELED, 503, "the controller is about to end: try again when it is back"},
+    {ETIMEDOUT, 504, "no answer came within the time: try again"},
+    {ENOSPC, 507, "the controller's disk is full: nothing was stored, and mirroring goes on as it is"},
 };
 
 static const struct {
@@ -39,10 +58,18 @@ static const struct {
 
 unsigned vtap_problem_status(int code)
 {
-	for (size_t i = 0; i < VTAP_ARRAY_SIZE(statuses); i++)
-		if (statuses[i].code == -code)
-			return statuses[i].status;
+	for (size_t i = 0; i < VTAP_ARRAY_SIZE(refusals); i++)
+		if (refusals[i].code == -code)
+			return refusals[i].status;
 	return 500;
+}
+
+const char *vtap_problem_sentence(int code)
+{
+	for (size_t i = 0; i < VTAP_ARRAY_SIZE(refusals); i++)
+		if (refusals[i].code == -code)
+			return refusals[i].sentence;
+	return "the controller could not do it; its log says why";
 }
 
 json_t *vtap_problem_make(const char *type, unsigned status, const char *field, const char *detail)
