@@ -60,6 +60,9 @@ void vtap_api_get_figures(const struct vtap_api *a, struct vtap_api_figures *ret
 
 static int authenticate_agent(struct vtap_call *call, struct vtap_change *change)
 {
+	static const struct {
+		int from, to;
+	} codes[] = {{-EACCES, -EPERM}, {-ENOENT, -EPERM}, {-EBUSY, -EACCES}};
 	struct vtap_error e = {};
 	int r;
 
@@ -70,7 +73,10 @@ static int authenticate_agent(struct vtap_call *call, struct vtap_change *change
 		call->problem_type = VTAP_PROBLEM_REVOKED;
 	if (r == -EBUSY)
 		call->problem_type = VTAP_PROBLEM_SUSPENDED;
-	return vtap_call_fail(call, r == -EBUSY ? -EACCES : r == -EACCES ? -EPERM : r, NULL, "%s", e.text);
+	for (size_t i = 0; i < VTAP_ARRAY_SIZE(codes); i++)
+		if (codes[i].from == r)
+			return vtap_call_fail(call, codes[i].to, NULL, "%s", e.text);
+	return vtap_call_fail(call, r, NULL, "%s", e.text);
 }
 
 static int authenticate(struct vtap_call *call, struct vtap_change *change)

@@ -50,12 +50,13 @@ static int join_plain(struct vtap_call *call, struct vtap_change *change, const 
 	return call->answer ? 0 : -ENOMEM;
 }
 
-static int sign(struct vtap_call *call, struct vtap_change *change, const char *host, char **ret_certificate)
+static int sign(struct vtap_call *call, struct vtap_change *change, const char *host, const char *in_use,
+		char **ret_certificate)
 {
 	const char *request = json_string_value(json_object_get(call->body, "request"));
 	int r;
 
-	r = request ? vtap_credential_issue_certificate(change, host, request, ret_certificate) : -EINVAL;
+	r = request ? vtap_credential_issue_certificate(change, host, request, in_use, ret_certificate) : -EINVAL;
 	if (r == -EINVAL)
 		return vtap_call_fail(call, r, "request", "must be a PKCS#10 certificate request in PEM");
 	return r;
@@ -66,7 +67,7 @@ static int join_tls(struct vtap_call *call, struct vtap_change *change, const ch
 	_cleanup_free_ char *certificate = NULL;
 	int r;
 
-	r = sign(call, change, host, &certificate);
+	r = sign(call, change, host, NULL, &certificate);
 	if (r < 0)
 		return r;
 	call->answer = json_pack("{s:s, s:s, s:s}", "host", host, "certificate", certificate, "authority",
@@ -107,7 +108,7 @@ static int post_renew(struct vtap_call *call, struct vtap_change *change)
 
 	if (!vtap_api_uses_tls(call->controller->api))
 		return vtap_call_fail(call, -ENOENT, NULL, "this controller speaks plain HTTP: tokens do not expire");
-	r = sign(call, change, call->principal.host, &certificate);
+	r = sign(call, change, call->principal.host, call->principal.serial, &certificate);
 	if (r < 0)
 		return r;
 	call->answer = json_pack("{s:s}", "certificate", certificate);

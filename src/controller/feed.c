@@ -164,8 +164,6 @@ static void on_changed(const struct vtap_changed *changed, void *userdata)
 		vtap_reports_forget_session(f->controller->reports, changed->id);
 		vtap_feed_state_forget(f, changed->id);
 	}
-	if (!strcmp(changed->kind->name, "host"))
-		vtap_feed_forget_credentials(f, changed->id);
 }
 
 static void on_settled(void *userdata)

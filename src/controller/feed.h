@@ -21,9 +21,11 @@ VTAP_DEFINE_CLEANUP(struct vtap_feed *, vtap_feed_free);
 
 /*
  * Who an agent's request comes from: by the client certificate, or by the bearer token that begins with VTAP_AGENT_TOKEN_PREFIX.
- * Sets *ret_principal (host, serial). -EACCES: not known, or expired. -EKEYREVOKED: the host was deleted or revoked (401
- * VTAP_PROBLEM_REVOKED). -EBUSY: suspended (403 VTAP_PROBLEM_SUSPENDED). *reterr has the sentence. With a change, what the
- * writes before it in the batch have revoked is no credential any more; NULL = outside of a batch.
+ * Sets *ret_principal (host, serial). -EACCES: not known, or expired; *ret_principal is untouched. Whose credential it is is
+ * known, and set, with the others: -EKEYREVOKED: the host was deleted or revoked (401 VTAP_PROBLEM_REVOKED). -ENOENT: there is
+ * no such host, and was none as far as the store knows. -EBUSY: suspended (403 VTAP_PROBLEM_SUSPENDED). -EIO: it cannot be looked
+ * up. *reterr has the sentence. With a change, what the writes before it in the batch have revoked is no credential any more;
+ * NULL = outside of a batch.
  */
 int vtap_feed_authenticate(struct vtap_feed *f, struct vtap_change *change, const struct vtap_http_request *request,
 			   struct vtap_principal *ret_principal, struct vtap_error *reterr);

@@ -18,6 +18,7 @@
 	3 /* signs of a second user, so that one or two of an agent that was restarted or cut off are forgiven */
 #define GOOD_REQUESTS 8 /* that make strikes forgotten */
 #define SUSPENDED_PREFIX "suspended/"
+#define SERIAL_CHARACTERS 32 /* of a token's hash */
 
 /* As it will be after the batch, or, outside of one, as it is. */
 static int read_key(struct vtap_feed *f, struct vtap_change *change, const char *key, char **ret_value,
@@ -34,31 +35,20 @@ static int read_key(struct vtap_feed *f, struct vtap_change *change, const char 
 	return r;
 }
 
-static bool is_revoked(struct vtap_feed *f, struct vtap_change *change, const char *host)
+/* "PREFIX/HOST", or "PREFIX/HOST/SERIAL". -ENOENT; -EIO: the store fails, logged. */
+static int read_record(struct vtap_feed *f, struct vtap_change *change, const struct vtap_principal *p,
+		       const char *prefix, bool of_serial, char **ret_text)
 {
 	char key[KEY_STRLEN];
-	_cleanup_free_ char *value = NULL;
-	size_t value_bytes;
-
-	snprintf(key, sizeof(key), "revoked/%s", host);
-	return read_key(f, change, key, &value, &value_bytes) >= 0;
-}
-
-/* The record of a credential; -ENOENT. */
-static int find_record(struct vtap_feed *f, struct vtap_change *change, const struct vtap_principal *p,
-		       json_t **ret_record)
-{
-	char key[KEY_STRLEN];
-	_cleanup_free_ char *value = NULL;
-	size_t value_bytes;
+	size_t text_bytes;
 	int r;
 
-	snprintf(key, sizeof(key), "cert/%s/%s", p->host, p->serial);
-	r = read_key(f, change, key, &value, &value_bytes);
-	if (r < 0)
+	snprintf(key, sizeof(key), "%s/%s%s%s", prefix, p->host, of_serial ? "/" : "", of_serial ? p->serial : "");
+	r = read_key(f, change, key, ret_text, &text_bytes);
+	if (r >= 0 || r == -ENOENT)
 		return r;
-	*ret_record = json_loadb(value, value_bytes, 0, NULL);
-	return *ret_record ? 0 : -EBADMSG;
+	vtap_log_err(r, "host %s: its credential cannot be looked up: %s", p->host, strerror(-r));
+	return -EIO;
 }
 
 /* The host's id and the serial of a bearer token; the token itself is compared with its record. */
@@ -70,18 +60,19 @@ static int parse_token(const char *token, struct vtap_principal *p, char ret_has
 		return -EACCES;
 	snprintf(p->host, sizeof(p->host), "%.*s", (int)length, token + prefix);
 	vtap_hash_hex(token, strlen(token), ret_hash);
-	snprintf(p->serial, sizeof(p->serial), "%s", ret_hash);
+	snprintf(p->serial, sizeof(p->serial), "%.*s", SERIAL_CHARACTERS, ret_hash);
 	return vtap_id_is_valid(vtap_kind_find("host"), p->host) ? 0 : -EACCES;
 }
 
-/* *ret_hash is empty for a certificate, whose signature was verified. */
+/* *ret_hash is empty for a certificate, whose signature was verified; *ret_issued_s is of that. */
 static int identify(const struct vtap_http_request *request, struct vtap_principal *p, char ret_hash[VTAP_HASH_STRLEN],
-		    struct vtap_error *reterr)
+		    int64_t *ret_issued_s, struct vtap_error *reterr)
 {
 	const char *header = vtap_http_header(request, "Authorization");
 	int r;
 
 	*ret_hash = '\0';
+	*ret_issued_s = vtap_http_client_certificate_ends_s(request) - VTAP_AGENT_CERTIFICATE_S;
 	r = vtap_http_client_certificate(request, p->host, sizeof(p->host), p->serial, sizeof(p->serial));
 	if (r >= 0)
 		return 0;
@@ -94,53 +85,100 @@ static int identify(const struct vtap_http_request *request, struct vtap_princip
 	return 0;
 }
 
-static int check_record(struct vtap_feed *f, struct vtap_change *change, const struct vtap_principal *p,
-			const char *hash, struct vtap_error *reterr)
+/* Whether a bearer token is the one of its serial below the prefix. -ENOENT. */
+static int find_token(struct vtap_feed *f, struct vtap_change *change, const struct vtap_principal *p,
+		      const char *prefix, const char *hash)
 {
-	json_auto_t *record = NULL;
+	_cleanup_free_ char *text = NULL;
 	const char *known;
+	json_t *record;
 	int r;
 
-	r = find_record(f, change, p, &record);
-	if (r == -ENOENT) {
-		if (is_revoked(f, change, p->host))
-			return vtap_error_set(reterr, -EKEYREVOKED, 0, NULL, "the host's credentials were revoked");
-		return *hash ? vtap_error_set(reterr, -EACCES, 0, NULL, "the token is not known") : 0;
-	}
+	r = read_record(f, change, p, prefix, true, &text);
 	if (r < 0)
-		return vtap_error_set(reterr, r, 0, NULL, "the credential cannot be looked up: %s", strerror(-r));
+		return r;
+	record = json_loads(text, 0, NULL);
 	known = json_string_value(json_object_get(record, "hash"));
-	if (!known != !*hash || (known && !vtap_secret_equal(known, hash)))
-		return vtap_error_set(reterr, -EACCES, 0, NULL, "the token is not known");
+	r = known && vtap_secret_equal(known, hash) ? 0 : -ENOENT;
+	json_decref(record);
+	return r;
+}
+
+static int check_token(struct vtap_feed *f, struct vtap_change *change, const struct vtap_principal *p,
+		       const char *hash, struct vtap_error *reterr)
+{
+	int r;
+
+	r = find_token(f, change, p, "cert", hash);
+	if (r != -ENOENT)
+		return r;
+	r = find_token(f, change, p, "void", hash);
+	if (r >= 0)
+		return vtap_error_set(reterr, -EKEYREVOKED, 0, NULL, "the host's credentials were revoked");
+	return r == -ENOENT ? vtap_error_set(reterr, -EACCES, 0, NULL, "the token is not known") : r;
+}
+
+/* Its signature was verified: what is not listed may have been issued after the backup that the store comes from. */
+static int check_certificate(struct vtap_feed *f, struct vtap_change *change, const struct vtap_principal *p,
+			     int64_t issued_s, struct vtap_error *reterr)
+{
+	_cleanup_free_ char *listed = NULL, *text = NULL;
+	struct vtap_credential_void ended;
+	int r;
+
+	r = read_record(f, change, p, "cert", true, &listed);
+	if (r != -ENOENT)
+		return r;
+	r = read_record(f, change, p, "void", false, &text);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	ended = vtap_credential_void_read(text);
+	if (issued_s <= ended.revoked_s)
+		return vtap_error_set(reterr, -EKEYREVOKED, 0, NULL, "the host's credentials were revoked");
+	if (issued_s <= ended.replaced_s)
+		return vtap_error_set(reterr, -EACCES, 0, NULL, "the client certificate was replaced by newer ones");
+	return 0;
+}
+
+/* A host whose credential is good. */
+static int check_host(struct vtap_feed *f, const struct vtap_principal *p, struct vtap_error *reterr)
+{
+	const struct vtap_object *object = vtap_objects_get(f->controller->objects, p->host);
+	const struct vtap_feed_host *h = vtap_feed_find(f, p->host);
+
+	if (!object || !h)
+		return vtap_error_set(
+		    reterr, -ENOENT, 0, NULL,
+		    "the controller does not know host %s, which may have joined after the backup that "
+		    "its store comes from: let it join again",
+		    p->host);
+	if (h->suspended)
+		return vtap_error_set(
+		    reterr, -EBUSY, 0, NULL,
+		    "two agents use the credential of host %s: both are suspended until `vtap host resume`",
+		    object->name ? object->name : object->id);
 	return 0;
 }
 
 int vtap_feed_authenticate(struct vtap_feed *f, struct vtap_change *change, const struct vtap_http_request *request,
 			   struct vtap_principal *ret_principal, struct vtap_error *reterr)
 {
-	const struct vtap_object *object;
-	const struct vtap_feed_host *h;
 	struct vtap_principal p = {};
 	char hash[VTAP_HASH_STRLEN];
+	int64_t issued_s;
 	int r;
 
-	r = identify(request, &p, hash, reterr);
+	r = identify(request, &p, hash, &issued_s, reterr);
 	if (r < 0)
 		return r;
-	object = vtap_objects_get(f->controller->objects, p.host);
-	h = vtap_feed_find(f, p.host);
-	if (!object || !h || strcmp(object->kind->name, "host") != 0)
-		return vtap_error_set(reterr, -EKEYREVOKED, 0, NULL, "there is no such host any more");
-	r = check_record(f, change, &p, hash, reterr);
-	if (r < 0)
-		return r;
-	if (h->suspended)
-		return vtap_error_set(
-		    reterr, -EBUSY, 0, NULL,
-		    "two agents use the credential of host %s: both are suspended until `vtap host resume`",
-		    object->name ? object->name : object->id);
-	*ret_principal = p;
-	return 0;
+	r = *hash ? check_token(f, change, &p, hash, reterr) : check_certificate(f, change, &p, issued_s, reterr);
+	if (r == -EIO)
+		return vtap_error_set(reterr, r, 0, NULL, "the credential cannot be looked up now");
+	if (r >= 0)
+		r = check_host(f, &p, reterr);
+	if (r != -EACCES)
+		*ret_principal = p;
+	return r;
 }
 
 /* Where the instance is in the list; VTAP_FEED_INSTANCES_MAX = nowhere. */
@@ -177,7 +215,7 @@ int vtap_feed_connection_note(struct vtap_feed_connection *c, const char *instan
 	return -EBUSY;
 }
 
-struct own_write { /* what the controller writes by itself about a host */
+struct suspension { /* of a host, by the controller itself */
 	struct vtap_write write;
 	char host[VTAP_ID_STRLEN];
 	char reason[128];
@@ -185,7 +223,7 @@ struct own_write { /* what the controller writes by itself about a host */
 
 static int run_suspend(struct vtap_change *c, void *userdata)
 {
-	const struct own_write *w = userdata;
+	const struct suspension *w = userdata;
 	json_auto_t *detail = json_pack("{s:s, s:I}", "reason", w->reason, "at", (json_int_t)vtap_change_time_s(c));
 	_cleanup_free_ char *text = detail ? json_dumps(detail, JSON_COMPACT) : NULL;
 	char key[KEY_STRLEN];
@@ -193,47 +231,34 @@ static int run_suspend(struct vtap_change *c, void *userdata)
 
 	if (!text)
 		return -ENOMEM;
+	if (!vtap_objects_get(vtap_change_controller(c)->objects, w->host))
+		return 0;
 	snprintf(key, sizeof(key), SUSPENDED_PREFIX "%s", w->host);
 	r = vtap_change_put_key(c, key, text, strlen(text));
 	return r < 0 ? r : vtap_audit_add_own(c, "suspend", w->host, detail);
 }
 
-static int run_forget(struct vtap_change *c, void *userdata)
+static void suspend_done(int r, void *userdata)
 {
-	const struct own_write *w = userdata;
-
-	return vtap_credential_forget(c, w->host);
-}
-
-static void own_write_done(int r, void *userdata)
-{
-	struct own_write *w = userdata;
+	struct suspension *w = userdata;
 
 	if (r < 0)
-		vtap_log_err(r, "host %s: what the controller notes of its credentials is not stored: %s", w->host,
-			     strerror(-r));
+		vtap_log_err(r, "host %s: that it is suspended is not stored: %s", w->host, strerror(-r));
 	free(w);
-}
-
-static int own_write(struct vtap_feed *f, const char *host, int (*run)(struct vtap_change *c, void *userdata),
-		     const char *reason)
-{
-	struct own_write *w = calloc(1, sizeof(*w));
-
-	if (!w)
-		return -ENOMEM;
-	w->write = (struct vtap_write){.run = run, .done = own_write_done, .userdata = w};
-	snprintf(w->host, sizeof(w->host), "%s", host);
-	snprintf(w->reason, sizeof(w->reason), "%s", reason);
-	vtap_write_queue(f->controller, &w->write);
-	return 0;
 }
 
 int vtap_feed_suspend(struct vtap_feed *f, struct vtap_feed_host *h, const char *reason)
 {
 	const struct vtap_object *object = vtap_objects_get(f->controller->objects, h->id);
 	json_auto_t *data = json_pack("{s:s}", "reason", reason);
+	struct suspension *w = calloc(1, sizeof(*w));
 
+	if (!w)
+		return -ENOMEM;
+	w->write = (struct vtap_write){.run = run_suspend, .done = suspend_done, .userdata = w};
+	snprintf(w->host, sizeof(w->host), "%s", h->id);
+	snprintf(w->reason, sizeof(w->reason), "%s", reason);
+	vtap_write_queue(f->controller, &w->write);
 	h->suspended = true;
 	vtap_log(VTAP_LOG_WARNING, "host %s: %s: both are suspended", h->id, reason);
 	if (object && data)
@@ -241,13 +266,7 @@ int vtap_feed_suspend(struct vtap_feed *f, struct vtap_feed_host *h, const char 
 	vtap_feed_refuse_waiter(f, h, -EACCES, VTAP_PROBLEM_SUSPENDED, reason);
 	vtap_feed_requests_end(f, h);
 	vtap_feed_state_touch_host(f, h->id);
-	return own_write(f, h->id, run_suspend, reason);
-}
-
-void vtap_feed_forget_credentials(struct vtap_feed *f, const char *host)
-{
-	if (own_write(f, host, run_forget, "") < 0)
-		vtap_log(VTAP_LOG_WARNING, "host %s: its credentials stay in the store: no memory", host);
+	return 0;
 }
 
 struct suspended_walk {

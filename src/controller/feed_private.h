@@ -77,8 +77,6 @@ int vtap_feed_access_load(struct vtap_feed *f);
 /* Counts a request of the plan by its X-Vtap-Connection. -EBUSY: it was the one too many, and the host is suspended. */
 int vtap_feed_connection_note(struct vtap_feed_connection *c, const char *instance, uint64_t counter);
 int vtap_feed_suspend(struct vtap_feed *f, struct vtap_feed_host *h, const char *reason);
-/* After the host was deleted. */
-void vtap_feed_forget_credentials(struct vtap_feed *f, const char *host);
 /* As parts of a change; -ENOENT: no such host. */
 int vtap_feed_resume(struct vtap_change *c, const char *host);
 int vtap_feed_revoke(struct vtap_change *c, const char *host);

@@ -11,7 +11,8 @@
 #include "controller/change.h"
 
 #define ROUND_USEC 60000000ULL
-#define KEYS_MAX 200 /* of one batch */
+#define AUDIT_KEYS_MAX 100 /* of one batch */
+#define DUE_KEYS_MAX 50
 #define SECONDS_DIGITS 20
 
 struct vtap_janitor {
@@ -20,13 +21,19 @@ struct vtap_janitor {
 	struct vtap_write write;
 	bool busy; /* the write is queued */
 	int64_t now_s;
-	char keys[KEYS_MAX][VTAP_STORE_KEY_MAX_BYTES + 1];
+	char keys[AUDIT_KEYS_MAX + DUE_KEYS_MAX]
+		 [VTAP_STORE_KEY_MAX_BYTES + 1]; /* of the audit log, or "due/SECONDS/KEY" */
 	size_t count;
 };
 
 static void key_add(struct vtap_janitor *j, const char *key)
 {
 	snprintf(j->keys[j->count++], sizeof(j->keys[0]), "%s", key);
+}
+
+static bool is_due(const char *key, int64_t *ret_seconds)
+{
+	return sscanf(key, "due/%" SCNd64, ret_seconds) == 1;
 }
 
 /* Keys sort by time: the first that is young enough ends it. */
@@ -49,11 +56,26 @@ static int visit_due(const struct vtap_store_item *item, void *userdata)
 	struct vtap_janitor *j = userdata;
 	int64_t seconds;
 
-	if (sscanf(item->key, "due/%" SCNd64, &seconds) != 1 || seconds >= j->now_s)
+	if (!is_due(item->key, &seconds) || seconds >= j->now_s)
 		return -ECANCELED;
-	key_add(j, item->key + strlen("due/") + SECONDS_DIGITS + 1);
 	key_add(j, item->key);
 	return 0;
+}
+
+/* What was put anew since then says until when it is good now; another "due/" stands for that. */
+static bool lives_longer(struct vtap_change *c, const char *key, int64_t seconds)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t text_bytes;
+	json_t *value;
+	bool lives;
+
+	if (vtap_change_get_key(c, key, &text, &text_bytes) < 0)
+		return false;
+	value = json_loadb(text, text_bytes, 0, NULL);
+	lives = json_integer_value(json_object_get(value, "expires")) > seconds;
+	json_decref(value);
+	return lives;
 }
 
 static int run(struct vtap_change *c, void *userdata)
@@ -61,8 +83,15 @@ static int run(struct vtap_change *c, void *userdata)
 	struct vtap_janitor *j = userdata;
 	int r = 0;
 
-	for (size_t i = 0; r >= 0 && i < j->count; i++)
-		r = vtap_change_delete_key_after(c, j->keys[i]);
+	for (size_t i = 0; r >= 0 && i < j->count; i++) {
+		const char *key = j->keys[i] + strlen("due/") + SECONDS_DIGITS + 1;
+		int64_t seconds;
+
+		if (is_due(j->keys[i], &seconds) && !lives_longer(c, key, seconds))
+			r = vtap_change_delete_key_after(c, key);
+		if (r >= 0)
+			r = vtap_change_delete_key_after(c, j->keys[i]);
+	}
 	return r;
 }
 
@@ -86,8 +115,8 @@ static void look(struct vtap_janitor *j)
 		return;
 	j->count = 0;
 	j->now_s = time(NULL);
-	(void)vtap_store_page(store, "audit/", NULL, KEYS_MAX / 2, visit_audit, j);
-	(void)vtap_store_page(store, "due/", NULL, KEYS_MAX / 4, visit_due, j);
+	(void)vtap_store_page(store, "audit/", NULL, AUDIT_KEYS_MAX, visit_audit, j);
+	(void)vtap_store_page(store, "due/", NULL, DUE_KEYS_MAX, visit_due, j);
 	if (j->count == 0)
 		return;
 	j->busy = true;

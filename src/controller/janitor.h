@@ -3,7 +3,8 @@
 
 /*
  * Deletes from the store what has a time to live: audit entries older than the retention, and keys K for which there is a key
- * "due/SECONDS/K" (SECONDS since 1970, 20 digits) that has passed. Looks once a minute, and works in small batches.
+ * "due/SECONDS/K" (SECONDS since 1970, 20 digits) that has passed, unless K's value, a JSON object, says by its "expires" that
+ * it was put anew and lives longer. Looks once a minute, and works in small batches.
  */
 
 #include "controller/controller.h"

@@ -10,6 +10,7 @@
 #include "basic/addr.h"
 #include "controller/access.h"
 #include "controller/call_private.h"
+#include "controller/feed_credential.h"
 #include "controller/resource.h"
 #include "controller/rules.h"
 
@@ -364,6 +365,8 @@ int vtap_relate_delete(struct vtap_call *call, struct vtap_change *change, struc
 		return vtap_rules_drop(change, object);
 	if (strcmp(object->kind->name, "key") == 0)
 		return vtap_access_delete_secret(change, object->id);
+	if (strcmp(object->kind->name, "host") == 0)
+		return vtap_credential_revoke(change, object->id);
 	return 0;
 }
 

@@ -100,6 +100,8 @@ const char *vtap_http_header(const struct vtap_http_request *r, const char *name
  */
 int vtap_http_client_certificate(const struct vtap_http_request *r, char *ret_name, size_t name_bytes, char *ret_serial,
 				 size_t serial_bytes);
+/* When the certificate that the client has shown expires, in seconds since 1970; 0: it has shown none that is good. */
+int64_t vtap_http_client_certificate_ends_s(const struct vtap_http_request *r);
 
 /*
  * Exactly once for each exchange that was kept and neither has gone nor became a stream; also from inside the handler, which

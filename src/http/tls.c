@@ -180,6 +180,14 @@ static const struct vtap_http_peer_certificate *peer_certificate(struct vtap_htt
 	return c->certificate;
 }
 
+int64_t vtap_http_client_certificate_ends_s(const struct vtap_http_request *r)
+{
+	struct vtap_http_connection *c = r->exchange->connection;
+	const struct vtap_http_peer_certificate *p = c && c->server->identity ? peer_certificate(c) : NULL;
+
+	return p && p->r >= 0 ? p->ends : 0;
+}
+
 int vtap_http_client_certificate(const struct vtap_http_request *r, char *ret_name, size_t name_bytes, char *ret_serial,
 				 size_t serial_bytes)
 {

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests with agents share."""
 
+import pathlib
+import subprocess
+
 from base import ApiCase, unique
 from fake_agent import FakeAgent
 
@@ -23,6 +26,23 @@ class AgentCase(ApiCase):
     def plugged(self, agent, device, **more):
         """An interface on the agent's host."""
         return self.interface(host=agent.host, device=device, **more)
+
+    def renew_later(self, agent):
+        """
+        A certificate for the agent's key that is younger than its own: they know whole seconds. So is what is made after it.
+        """
+        request = subprocess.run(["openssl", "req", "-new", "-key", agent.key, "-subj", "/CN=anybody"], check=True,
+                                 capture_output=True, text=True).stdout
+        began = self.begins(pathlib.Path(agent.certificate).read_text())
+        while True:
+            renewed = agent.client.post("/agent/v1/renew", {"request": request})["certificate"]
+            if self.begins(renewed) != began:
+                return renewed
+
+    @staticmethod
+    def begins(certificate):
+        return subprocess.run(["openssl", "x509", "-noout", "-startdate"], input=certificate, check=True,
+                              capture_output=True, text=True).stdout
 
     def state(self, session):
         """Its state, and the sentences of its reasons."""

@@ -54,6 +54,7 @@ static int handle_short_room(const struct vtap_http_request *q, struct vtap_http
 	assert_int_equal(vtap_http_client_certificate(q, name, sizeof(name), serial, sizeof(serial)), 0);
 	assert_int_equal(vtap_http_client_certificate(q, less, sizeof(less), serial, sizeof(serial)), -ENAMETOOLONG);
 	assert_int_equal(vtap_http_client_certificate(q, name, sizeof(name), serial, strlen(serial)), -ENAMETOOLONG);
+	assert_in_range(vtap_http_client_certificate_ends_s(q), time(NULL) + 1, time(NULL) + DAY_S);
 	*ret_response = (struct vtap_http_response){.status = 204};
 	return 0;
 }

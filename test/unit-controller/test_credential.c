@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "controller/change.h"
 #include "controller/feed_credential.h"
 #include "core.h"
+#include "crypto/pki.h"
 
 #define WRITES_MAX 120
 
@@ -16,6 +18,8 @@ struct test {
 	struct core core;
 	char host[VTAP_ID_STRLEN];
 	char join[VTAP_JOIN_TOKEN_STRLEN];
+	char *request; /* owned; of a key */
+	char in_use[VTAP_PKI_SERIAL_STRLEN]; /* of the certificate that stays; empty = of none */
 	struct vtap_write writes[WRITES_MAX];
 	size_t count;
 };
@@ -101,11 +105,98 @@ static void test_revoked_in_the_batch(void **state)
 	assert_int_equal(core_write(&t.core, revoke_all, &t, false), 0);
 	assert_int_equal(count(&t, "cert/"), 0);
 	assert_int_equal(count(&t, "join/"), 0);
-	assert_int_equal(count(&t, "revoked/"), 1);
+	/* One that says so of the host, and one for each token, so that its agent hears of it. */
+	assert_int_equal(count(&t, "void/"), 1 + 6);
 	assert_int_equal(core_write(&t.core, take_join, &t, false), -EACCES);
 	queue(&t, issue);
 	assert_int_equal(core_write(&t.core, issue, &t, false), 0);
 	assert_int_equal(count(&t, "cert/"), 2);
+	core_end(&t.core);
+}
+
+static void test_tokens_that_are_remembered(void **state)
+{
+	struct test t;
+
+	begin(&t);
+	for (size_t i = 0; i < VTAP_AGENT_CREDENTIALS_MAX + 1; i++) {
+		assert_int_equal(count(&t, "void/"), i ? 1 + i : 0);
+		assert_int_equal(core_write(&t.core, issue, &t, false), 0);
+		assert_int_equal(core_write(&t.core, revoke_all, &t, false), 0);
+	}
+	assert_int_equal(count(&t, "void/"), 1 + VTAP_AGENT_CREDENTIALS_MAX);
+	core_end(&t.core);
+}
+
+static struct vtap_credential_void voided(struct test *t)
+{
+	struct vtap_credential_void v;
+	char key[64];
+	void *text = NULL;
+
+	snprintf(key, sizeof(key), "void/%s", t->host);
+	if (vtap_store_get(t->core.controller.store, key, &text, NULL, NULL) == -ENOENT)
+		return (struct vtap_credential_void){};
+	v = vtap_credential_void_read(text);
+	free(text);
+	return v;
+}
+
+static int sign(struct vtap_change *c, void *userdata)
+{
+	struct test *t = userdata;
+	_cleanup_free_ char *certificate = NULL;
+
+	return vtap_credential_issue_certificate(c, t->host, t->request, t->in_use, &certificate);
+}
+
+static int take_serial(const struct vtap_store_item *item, void *userdata)
+{
+	struct test *t = userdata;
+
+	snprintf(t->in_use, sizeof(t->in_use), "%s", strrchr(item->key, '/') + 1);
+	return 0;
+}
+
+static bool is_listed(struct test *t, const char *serial)
+{
+	char key[128];
+	void *text = NULL;
+
+	snprintf(key, sizeof(key), "cert/%s/%s", t->host, serial);
+	if (vtap_store_get(t->core.controller.store, key, &text, NULL, NULL) < 0)
+		return false;
+	free(text);
+	return true;
+}
+
+/* Those that had to make room are no good from then on; nothing was revoked by that, and the one that is used stays. */
+static void test_many_certificates(void **state)
+{
+	int64_t before_s = time(NULL);
+	char *key = NULL;
+	struct test t;
+
+	begin(&t);
+	assert_int_equal(vtap_pki_authority_new("test", &t.core.controller.authority), 0);
+	assert_int_equal(vtap_pki_request_new("anybody", &key, &t.request), 0);
+	free(key);
+	assert_int_equal(core_write(&t.core, sign, &t, false), 0);
+	assert_int_equal(vtap_store_page(t.core.controller.store, "cert/", NULL, 1, take_serial, &t), 1);
+	for (size_t i = 1; i < VTAP_AGENT_CREDENTIALS_MAX; i++)
+		assert_int_equal(core_write(&t.core, sign, &t, false), 0);
+	assert_int_equal(voided(&t).replaced_s, 0);
+	for (size_t i = 0; i < 2 * VTAP_AGENT_CREDENTIALS_MAX; i++)
+		assert_int_equal(core_write(&t.core, sign, &t, false), 0);
+	assert_int_equal(count(&t, "cert/"), VTAP_AGENT_CREDENTIALS_MAX);
+	assert_true(is_listed(&t, t.in_use));
+	assert_in_range(voided(&t).replaced_s, before_s, time(NULL));
+	assert_int_equal(voided(&t).revoked_s, 0);
+	assert_int_equal(core_write(&t.core, revoke_all, &t, false), 0);
+	assert_false(is_listed(&t, t.in_use));
+	assert_in_range(voided(&t).revoked_s, voided(&t).replaced_s, time(NULL));
+	vtap_identity_done(&t.core.controller.authority);
+	free(t.request);
 	core_end(&t.core);
 }
 
@@ -156,6 +247,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_revoked_in_the_batch),
+	    cmocka_unit_test(test_tokens_that_are_remembered),
+	    cmocka_unit_test(test_many_certificates),
 	    cmocka_unit_test(test_limited_in_the_batch),
 	    cmocka_unit_test(test_more_than_a_transaction_holds),
 	};

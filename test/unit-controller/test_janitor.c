@@ -75,9 +75,57 @@ static void test_expired(void **state)
 	core_end(&core);
 }
 
+#define NAME "void/host-00000000000000000"
+
+struct renewal {
+	int64_t first_s, second_s; /* when it was due at first, and is now */
+};
+
+/* What is put anew has two "due/", of which the first one is that of what it was. */
+static int put_twice(struct vtap_change *c, void *userdata)
+{
+	const struct renewal *w = userdata;
+	char due[128], value[64];
+	int r;
+
+	snprintf(value, sizeof(value), "{\"expires\":%" PRId64 "}", w->second_s);
+	r = vtap_change_put_key(c, NAME, value, strlen(value));
+	snprintf(due, sizeof(due), "due/%020" PRId64 "/" NAME, w->first_s);
+	if (r >= 0)
+		r = vtap_change_put_key(c, due, "", 0);
+	snprintf(due, sizeof(due), "due/%020" PRId64 "/" NAME, w->second_s);
+	return r < 0 ? r : vtap_change_put_key(c, due, "", 0);
+}
+
+static void run_until_due(struct core *core, ssize_t left)
+{
+	VTAP_CLEANUP(vtap_janitor_freep) struct vtap_janitor *j = NULL;
+
+	assert_int_equal(vtap_janitor_new(&core->controller, &j), 0);
+	while (count(core, "due/") > left)
+		assert_true(sd_event_run(core->controller.event, 10000000) > 0);
+	assert_int_equal(count(core, "due/"), left);
+}
+
+static void test_put_anew(void **state)
+{
+	struct renewal w = {.first_s = time(NULL) - 100, .second_s = time(NULL) + 100};
+	struct core core;
+
+	core_begin(&core);
+	assert_int_equal(core_write(&core, put_twice, &w, false), 0);
+	run_until_due(&core, 1);
+	assert_int_equal(count(&core, NAME), 1);
+	w.second_s = time(NULL) - 50;
+	assert_int_equal(core_write(&core, put_twice, &w, false), 0);
+	run_until_due(&core, 1); /* that of before */
+	assert_int_equal(count(&core, NAME), 0);
+	core_end(&core);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_expired)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_expired), cmocka_unit_test(test_put_anew)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

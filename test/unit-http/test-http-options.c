@@ -15,6 +15,7 @@ static int handle_echo(const struct vtap_http_request *q, struct vtap_http_respo
 	char address[VTAP_ADDR_STRLEN], text[512], name[8];
 
 	assert_int_equal(vtap_http_client_certificate(q, name, sizeof(name), name, sizeof(name)), -ENOENT);
+	assert_int_equal(vtap_http_client_certificate_ends_s(q), 0);
 	assert_true(q->peer_port > 0);
 	(void)snprintf(text, sizeof(text), "%s %s %s %s|%s|%s|%s|%s", q->method, q->path, q->parameters[0],
 		       q->parameters[1] ? q->parameters[1] : "-", a ? a : "-", nothing ? nothing : "-",
