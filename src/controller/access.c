@@ -78,7 +78,7 @@ static int principal_set(struct vtap_access *a, const char *user, const char *ke
 		return -EPERM;
 	snprintf(principal.user, sizeof(principal.user), "%s", object->id);
 	snprintf(principal.key, sizeof(principal.key), "%s", key ? key : "");
-	snprintf(principal.serial, sizeof(principal.serial), "%.32s", serial ? serial : "");
+	snprintf(principal.serial, sizeof(principal.serial), "%s", serial ? serial : "");
 	principal.system_admin = is_true(object, "system_admin");
 	*ret_principal = principal;
 	return 0;
@@ -229,7 +229,7 @@ bool vtap_access_still_valid(struct vtap_access *a, const struct vtap_principal 
 	if (*principal->key) {
 		r = principal_of_key(a, principal->key, &now);
 	} else {
-		r = vtap_access_token_valid(a, principal) ? 0 : -EPERM;
+		r = vtap_access_token_find(a, principal->serial) ? 0 : -EPERM;
 		if (r >= 0)
 			r = principal_set(a, principal->user, NULL, NULL, &now);
 	}

@@ -39,6 +39,8 @@ int vtap_access_authenticate(struct vtap_access *a, const struct vtap_http_reque
 			     struct vtap_principal *ret_principal, struct vtap_error *reterr);
 /* Also after the request: false once the user, the key or the token is gone, disabled or expired. */
 bool vtap_access_still_valid(struct vtap_access *a, const struct vtap_principal *principal);
+/* How many tokens writes have ended up to now: as long as it is the same, no token that was good is good no more, but for time. */
+uint64_t vtap_access_tokens_ended(const struct vtap_access *a);
 /* A user's role in a project, without regard to system admins. */
 enum vtap_role vtap_access_role(const struct vtap_controller *c, const char *user, const char *project);
 
@@ -49,7 +51,7 @@ int vtap_access_hash(struct vtap_access *a, const char *password, vtap_access_ha
 int vtap_access_verify(struct vtap_access *a, const char *user, const char *password, vtap_access_hashed done,
 		       void *userdata);
 
-/* As parts of a change. */
+/* As parts of a change. What becomes of tokens holds for the later writes of the batch, too. */
 int vtap_access_put_password(struct vtap_change *c, const char *user, const char *hash);
 /* Whether that still is the user's hash. -EACCES. */
 int vtap_access_check_password(struct vtap_change *c, const char *user, const char *hash);

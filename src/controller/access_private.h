@@ -12,6 +12,7 @@ struct vtap_access_token {
 	char hash[VTAP_HASH_STRLEN]; /* of the token's text */
 	char user[VTAP_ID_STRLEN];
 	int64_t expires_s;
+	bool ended; /* by a write of the batch that is being run */
 };
 
 struct vtap_access {
@@ -24,12 +25,12 @@ struct vtap_access {
 	 */
 	struct vtap_table *known;
 	struct vtap_table *tries; /* owned; see access_try.c */
+	uint64_t tokens_ended; /* by writes; see vtap_access_tokens_ended() */
 	char dummy_hash[VTAP_PASSWORD_HASH_STRLEN]; /* of nobody's password */
 };
 
 int vtap_access_load_tokens(struct vtap_access *a);
-/* NULL: not known, or expired. */
+/* NULL: not known, expired, or ended. */
 const struct vtap_access_token *vtap_access_token_find(struct vtap_access *a, const char *hash);
-bool vtap_access_token_valid(struct vtap_access *a, const struct vtap_principal *principal);
 void vtap_access_tokens_free(struct vtap_access *a);
 void vtap_access_tries_free(struct vtap_access *a);

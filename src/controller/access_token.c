@@ -18,23 +18,32 @@ static char *key_of(const char *hash, char buffer[KEY_STRLEN])
 	return buffer;
 }
 
+static int token_add(struct vtap_access *a, const char *hash, const char *user, int64_t expires_s)
+{
+	struct vtap_access_token *token = calloc(1, sizeof(*token));
+
+	if (!token)
+		return -ENOMEM;
+	snprintf(token->hash, sizeof(token->hash), "%s", hash);
+	snprintf(token->user, sizeof(token->user), "%s", user);
+	token->expires_s = expires_s;
+	if (vtap_table_put(a->tokens, hash, token) < 0) {
+		free(token);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
 static int load_token(const struct vtap_store_item *item, void *userdata)
 {
-	struct vtap_access *a = userdata;
-	struct vtap_access_token *token = calloc(1, sizeof(*token));
 	json_t *value = json_loadb(item->value, item->value_bytes, 0, NULL);
 	const char *user = json_string_value(json_object_get(value, "user"));
-	int r = token && user ? 0 : -EUCLEAN;
+	int r = -EUCLEAN;
 
-	if (r >= 0) {
-		snprintf(token->hash, sizeof(token->hash), "%s", item->key + strlen("token/"));
-		snprintf(token->user, sizeof(token->user), "%s", user);
-		token->expires_s = json_integer_value(json_object_get(value, "expires"));
-		r = vtap_table_put(a->tokens, token->hash, token);
-	}
+	if (user)
+		r = token_add(userdata, item->key + strlen("token/"), user,
+			      json_integer_value(json_object_get(value, "expires")));
 	json_decref(value);
-	if (r < 0)
-		free(token);
 	return r == -EUCLEAN ? vtap_log_err(r, "the store's value of %s is no token", item->key) : r;
 }
 
@@ -81,59 +90,57 @@ const struct vtap_access_token *vtap_access_token_find(struct vtap_access *a, co
 	struct vtap_access_token *token = vtap_table_get(a->tokens, hash);
 
 	if (!token || token->expires_s > time(NULL))
-		return token;
+		return token && !token->ended ? token : NULL;
 	free(vtap_table_remove(a->tokens, hash)); /* the store's is deleted when it is due */
 	return NULL;
 }
 
-static int find_serial(const char *key, void *value, void *userdata)
+uint64_t vtap_access_tokens_ended(const struct vtap_access *a)
 {
-	const struct vtap_principal *principal = userdata;
-
-	return strncmp(key, principal->serial, strlen(principal->serial)) == 0;
+	return a->tokens_ended;
 }
 
-bool vtap_access_token_valid(struct vtap_access *a, const struct vtap_principal *principal)
-{
-	return *principal->serial && vtap_table_each(a->tokens, find_serial, (void *)principal) == 1;
-}
-
-struct token_end { /* what becomes of a token with its change */
-	struct vtap_access *access;
-	struct vtap_access_token *token; /* owned; NULL = a deletion */
+struct token_change { /* what became of a token at once, and remains so with its change */
+	struct vtap_access *access; /* borrowed */
 	char hash[VTAP_HASH_STRLEN];
 };
 
-static void token_ended(bool committed, void *userdata)
+static void on_put_end(bool committed, void *userdata)
 {
-	struct token_end *end = userdata;
+	struct token_change *t = userdata;
 
-	if (committed && end->token) {
-		if (vtap_table_put(end->access->tokens, end->hash, end->token) >= 0)
-			end->token = NULL;
-	} else if (committed) {
-		free(vtap_table_remove(end->access->tokens, end->hash));
-	}
-	free(end->token);
-	free(end);
+	if (!committed)
+		free(vtap_table_remove(t->access->tokens, t->hash));
+	free(t);
 }
 
-/* Takes the token. */
-static int on_end(struct vtap_change *c, const char *hash, struct vtap_access_token *token)
+/* One that has expired meanwhile is gone. */
+static void on_delete_end(bool committed, void *userdata)
 {
-	struct token_end *end = calloc(1, sizeof(*end));
-	int r = -ENOMEM;
+	struct token_change *t = userdata;
+	struct vtap_access_token *token = vtap_table_get(t->access->tokens, t->hash);
 
-	if (end) {
-		end->access = vtap_change_controller(c)->access;
-		end->token = token;
-		snprintf(end->hash, sizeof(end->hash), "%s", hash);
-		r = vtap_change_on_end(c, token_ended, end);
+	if (committed) {
+		free(vtap_table_remove(t->access->tokens, t->hash));
+		t->access->tokens_ended++;
+	} else if (token) {
+		token->ended = false;
 	}
-	if (r < 0) {
-		free(token);
-		free(end);
-	}
+	free(t);
+}
+
+static int on_end(struct vtap_change *c, const char *hash, void (*end)(bool committed, void *userdata))
+{
+	struct token_change *t = calloc(1, sizeof(*t));
+	int r;
+
+	if (!t)
+		return -ENOMEM;
+	t->access = vtap_change_controller(c)->access;
+	snprintf(t->hash, sizeof(t->hash), "%s", hash);
+	r = vtap_change_on_end(c, end, t);
+	if (r < 0)
+		free(t);
 	return r;
 }
 
@@ -149,7 +156,7 @@ static int count_tokens(const char *key, void *value, void *userdata)
 	struct user_tokens *u = userdata;
 	const struct vtap_access_token *token = value;
 
-	if (strcmp(token->user, u->user) != 0)
+	if (token->ended || strcmp(token->user, u->user) != 0)
 		return 0;
 	u->count++;
 	if (!u->first_to_expire || token->expires_s < u->first_to_expire->expires_s)
@@ -169,7 +176,6 @@ int vtap_access_put_token(struct vtap_change *c, const char *user, int64_t expir
 			  char ret_token[VTAP_ACCESS_TOKEN_STRLEN])
 {
 	struct vtap_access *a = vtap_change_controller(c)->access;
-	struct vtap_access_token *token;
 	struct user_tokens u = {.user = user};
 	char value[128], key[KEY_STRLEN], hash[VTAP_HASH_STRLEN], text[VTAP_ACCESS_TOKEN_STRLEN] = "vtap_";
 	int n, r = 0;
@@ -187,25 +193,31 @@ int vtap_access_put_token(struct vtap_change *c, const char *user, int64_t expir
 		r = put_due(c, key, expires_s);
 	if (r < 0)
 		return r;
-	token = calloc(1, sizeof(*token));
-	if (!token)
-		return -ENOMEM;
-	snprintf(token->hash, sizeof(token->hash), "%s", hash);
-	snprintf(token->user, sizeof(token->user), "%s", user);
-	token->expires_s = expires_s;
-	r = on_end(c, hash, token);
-	if (r >= 0)
+	r = token_add(a, hash, user, expires_s);
+	if (r < 0)
+		return r;
+	r = on_end(c, hash, on_put_end);
+	if (r < 0)
+		free(vtap_table_remove(a->tokens, hash));
+	else
 		memcpy(ret_token, text, sizeof(text));
 	return r;
 }
 
 int vtap_access_delete_token(struct vtap_change *c, const char *hash)
 {
+	struct vtap_access_token *token = vtap_table_get(vtap_change_controller(c)->access->tokens, hash);
 	char key[KEY_STRLEN];
 	int r;
 
+	if (!token || token->ended)
+		return 0;
 	r = vtap_change_delete_key_after(c, key_of(hash, key));
-	return r < 0 ? r : on_end(c, hash, NULL);
+	if (r >= 0)
+		r = on_end(c, hash, on_delete_end);
+	if (r >= 0)
+		token->ended = true;
+	return r;
 }
 
 static int delete_of_user(const char *key, void *value, void *userdata)
@@ -213,29 +225,14 @@ static int delete_of_user(const char *key, void *value, void *userdata)
 	const struct user_tokens *u = userdata;
 	const struct vtap_access_token *token = value;
 
-	if (strcmp(token->user, u->user) != 0 || (u->except && strncmp(key, u->except, strlen(u->except)) == 0))
+	if (strcmp(token->user, u->user) != 0 || (u->except && strcmp(key, u->except) == 0))
 		return 0;
 	return vtap_access_delete_token(u->change, key);
 }
 
-/* Of a login in the same batch. */
-static int delete_pending(const struct vtap_store_item *item, void *userdata)
-{
-	const struct user_tokens *u = userdata;
-	const char *hash = item->key + strlen("token/");
-	json_t *value = json_loadb(item->value, item->value_bytes, 0, NULL);
-	const char *user = json_string_value(json_object_get(value, "user"));
-	bool is_meant = user && !strcmp(user, u->user) && !(u->except && !strncmp(hash, u->except, strlen(u->except)));
-
-	json_decref(value);
-	return is_meant ? vtap_access_delete_token(u->change, hash) : 0;
-}
-
 int vtap_access_delete_tokens(struct vtap_change *c, const char *user, const char *except)
 {
-	struct user_tokens u = {.user = user, .except = except && *except ? except : NULL, .change = c};
-	int r;
+	struct user_tokens u = {.user = user, .except = except, .change = c};
 
-	r = vtap_table_each(vtap_change_controller(c)->access->tokens, delete_of_user, &u);
-	return r < 0 ? r : vtap_change_each_pending(c, "token/", delete_pending, &u);
+	return vtap_table_each(vtap_change_controller(c)->access->tokens, delete_of_user, &u);
 }

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "controller/change.h"
+#include "crypto/crypto.h"
 #include "http/http.h"
 #include "model/quota.h"
 
@@ -19,7 +20,8 @@ struct vtap_principal { /* who asks; empty = nobody */
 	char user[VTAP_ID_STRLEN]; /* empty for agents */
 	char key[VTAP_ID_STRLEN]; /* the access key that was used, or empty */
 	char host[VTAP_ID_STRLEN]; /* an agent: its host */
-	char serial[33]; /* of the agent's certificate or the hash prefix of its token */
+	char serial
+	    [VTAP_HASH_STRLEN]; /* of the agent's certificate or token; a user's bearer token: its hash; or empty */
 	bool system_admin;
 };
 

@@ -313,7 +313,8 @@ static int walk_stored(const struct vtap_store_item *item, void *userdata)
 	return batch_find(w->change, item->key) ? 0 : w->visit(item, w->userdata);
 }
 
-int vtap_change_each_pending(struct vtap_change *c, const char *prefix, vtap_store_visit visit, void *userdata)
+/* Those that the batch puts. */
+static int each_pending(struct vtap_change *c, const char *prefix, vtap_store_visit visit, void *userdata)
 {
 	struct key_walk w = {
 	    .change = c, .prefix = prefix, .visit = visit, .userdata = userdata, .revision = UINT64_MAX};
@@ -335,7 +336,7 @@ int vtap_change_each_key(struct vtap_change *c, const char *prefix, vtap_store_v
 	ssize_t n;
 	int r;
 
-	r = vtap_change_each_pending(c, prefix, visit, userdata);
+	r = each_pending(c, prefix, visit, userdata);
 	if (r < 0)
 		return r;
 	do {

@@ -42,8 +42,6 @@ int vtap_change_get_key(struct vtap_change *c, const char *key, char **ret_value
  * with revisions higher than any of the store's, then the others. `visit` may add to the change, and must not use the store.
  */
 int vtap_change_each_key(struct vtap_change *c, const char *prefix, vtap_store_visit visit, void *userdata);
-/* Only those that the batch puts. */
-int vtap_change_each_pending(struct vtap_change *c, const char *prefix, vtap_store_visit visit, void *userdata);
 /*
  * Calls end() when it is known what becomes of the change: committed, in order and before the observers; or not, in reverse order
  * between the undoing of its objects. For what a module keeps in memory beside the objects.
@@ -71,7 +69,7 @@ struct vtap_write {
 };
 /* Queues it for the batch of this loop turn. `done` is never called from in here. */
 void vtap_write_queue(struct vtap_controller *c, struct vtap_write *write);
-/* Runs it, and what is queued before it, at once; returns what `done` was told. Only for the start and for tests. */
+/* Runs it, and what is queued before it, at once; returns what `done` was told. For the start, the end, and tests. */
 int vtap_write_now(struct vtap_controller *c, struct vtap_write *write);
 
 int vtap_writer_new(struct vtap_controller *c, struct vtap_writer **ret_writer);
@@ -99,6 +97,9 @@ struct vtap_changed {
 	uint64_t revision;
 };
 typedef void (*vtap_change_observer)(const struct vtap_changed *changed, void *userdata);
-/* `settled` is called once after the last of a batch (NULL = not): the place for work that many changes share. */
+/*
+ * `settled` is called once after the last of a batch that has written anything, objects or other keys (NULL = not): the place
+ * for work that many changes share.
+ */
 int vtap_change_observe(struct vtap_controller *c, vtap_change_observer observer, void (*settled)(void *userdata),
 			void *userdata);

@@ -23,6 +23,8 @@ struct vtap_events {
 	sd_event_source *timer; /* owned */
 	struct subscriber *first; /* owned */
 	size_t count;
+	bool credentials_changed; /* by the batch that is being told of */
+	uint64_t tokens_ended; /* when all subscribers were looked at last */
 };
 
 static void subscriber_end(struct subscriber *s)
@@ -108,6 +110,7 @@ static void on_change(const struct vtap_changed *changed, void *userdata)
 
 	if (!e->first)
 		return;
+	e->credentials_changed |= vtap_kind_is_among(changed->kind, "user key");
 	data = json_pack("{s:s, s:s, s:O?, s:O?, s:O?}", "kind", changed->kind->name, "id", changed->id, "version",
 			 json_object_get(resource, "version"), "project", json_object_get(resource, "project"),
 			 "resource", changed->after);
@@ -116,15 +119,23 @@ static void on_change(const struct vtap_changed *changed, void *userdata)
 	json_decref(data);
 }
 
-/* Credentials may have been taken away by what was committed. */
-static void on_settled(void *userdata)
+static void end_those_without_credentials(struct vtap_events *e)
 {
-	struct vtap_events *e = userdata;
-
+	e->credentials_changed = false;
+	e->tokens_ended = vtap_access_tokens_ended(e->controller->access);
 	for (struct subscriber *s = e->first; s; s = s->next)
 		if (!s->gone && !vtap_access_still_valid(e->controller->access, &s->who.principal))
 			subscriber_end(s);
 	sweep(e);
+}
+
+/* What was committed has seldom to do with credentials. */
+static void on_settled(void *userdata)
+{
+	struct vtap_events *e = userdata;
+
+	if (e->credentials_changed || e->tokens_ended != vtap_access_tokens_ended(e->controller->access))
+		end_those_without_credentials(e);
 }
 
 void vtap_events_tell(struct vtap_events *e, const struct vtap_object *object, const char *event, const json_t *data)
@@ -151,7 +162,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 	struct vtap_events *e = userdata;
 	int r;
 
-	on_settled(e);
+	end_those_without_credentials(e); /* some expire */
 	for (struct subscriber *s = e->first; s; s = s->next)
 		send_to(s, heartbeat, strlen(heartbeat));
 	sweep(e);

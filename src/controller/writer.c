@@ -78,10 +78,8 @@ static void tell(struct vtap_writer *w, const struct vtap_changed *changed)
 		w->observers[i].observer(changed, w->observers[i].userdata);
 }
 
-static bool tell_of(struct vtap_writer *w, const struct vtap_change *c)
+static void tell_of(struct vtap_writer *w, const struct vtap_change *c)
 {
-	bool told = false;
-
 	for (size_t i = 0; i < c->record_count; i++) {
 		const struct vtap_change_record *record = &c->records[i];
 		const json_t *any = record->after ? record->after : record->before;
@@ -94,9 +92,7 @@ static bool tell_of(struct vtap_writer *w, const struct vtap_change *c)
 		changed.kind = vtap_kind_of_id(changed.id);
 		changed.object = record->after ? vtap_objects_get(w->controller->objects, changed.id) : NULL;
 		tell(w, &changed);
-		told = true;
 	}
-	return told;
 }
 
 static bool is_written(const struct vtap_write *write)
@@ -104,17 +100,25 @@ static bool is_written(const struct vtap_write *write)
 	return write->result >= 0 && !write->dry_run;
 }
 
+static size_t operations_of(const struct vtap_change *c)
+{
+	return c ? c->before.count + c->main.count + c->after.count : 0;
+}
+
 static void tell_all(struct vtap_writer *w, struct vtap_write *batch)
 {
-	bool told = false;
+	bool written = false;
 
 	for (struct vtap_write *at = batch; at; at = at->next)
 		if (is_written(at))
 			vtap_change_commit(at->change);
-	for (struct vtap_write *at = batch; at; at = at->next)
-		if (is_written(at))
-			told = tell_of(w, at->change) || told;
-	for (size_t i = 0; told && i < w->observer_count; i++)
+	for (struct vtap_write *at = batch; at; at = at->next) {
+		if (!is_written(at))
+			continue;
+		tell_of(w, at->change);
+		written = written || operations_of(at->change) > 0;
+	}
+	for (size_t i = 0; written && i < w->observer_count; i++)
 		if (w->observers[i].settled)
 			w->observers[i].settled(w->observers[i].userdata);
 }
@@ -155,11 +159,6 @@ static void commit_add(struct commit *c, const struct vtap_change_operations *li
 		    .type = from->type, .key = from->key, .value = from->value, .value_bytes = from->value_bytes};
 		t->operation_count++;
 	}
-}
-
-static size_t operations_of(const struct vtap_change *c)
-{
-	return c ? c->before.count + c->main.count + c->after.count : 0;
 }
 
 static int commit_make(struct vtap_writer *w, struct vtap_write *batch, struct commit *ret_commit)

@@ -156,6 +156,18 @@ class Allowed(BatchCase):
         self.assertLessEqual(outcomes, {(200, 401), (200, 201)})
         self.assertIn((200, 401), outcomes)
 
+    def test_a_token_that_is_given_back(self):
+        user = self.admin.post("/v1/users", {"name": unique("user"), "password": "a good password",
+                                             "roles": [{"project": self.project, "role": "operator"}]})
+
+        def prepare():
+            token = self.controller.anonymous().post("/v1/login", {"user": user["id"], "password": "a good password"})["token"]
+            return [(self.client(token), "POST", "/v1/logout"), (self.client(token), "POST", "/v1/filters", {})]
+
+        outcomes = {(ended.status, made.status) for ended, made in self.both_ways(prepare)}
+        self.assertLessEqual(outcomes, {(204, 401), (204, 201)})
+        self.assertIn((204, 401), outcomes)
+
     def test_a_role_that_is_taken(self):
         def prepare():
             user = self.make_user("operator")

@@ -103,7 +103,6 @@ static int delete_tokens(struct vtap_change *c, void *userdata)
 	char hash[VTAP_HASH_STRLEN];
 
 	vtap_hash_hex(t->token, strlen(t->token), hash);
-	hash[32] = '\0'; /* as a principal has it */
 	return vtap_access_delete_tokens(c, t->user, hash);
 }
 
@@ -155,6 +154,85 @@ static void test_all_of_the_batch(void **state)
 	assert_int_equal(core_write(&t.core, delete_all_tokens, &t, false), 0);
 	assert_false(token_is_good(&t, t.token));
 	assert_int_equal(vtap_store_page(t.core.controller.store, "token/", NULL, 1, visit_nothing, NULL), 0);
+	core_end(&t.core);
+}
+
+static int find_no_token(struct vtap_change *c, void *userdata)
+{
+	return token_is_good(userdata, ((struct test *)userdata)->token) ? -EEXIST : 0;
+}
+
+static int delete_token(struct vtap_change *c, void *userdata)
+{
+	struct test *t = userdata;
+	char hash[VTAP_HASH_STRLEN];
+
+	return vtap_access_delete_token(c, vtap_hash_hex(t->token, strlen(t->token), hash));
+}
+
+static int delete_token_and_fail(struct vtap_change *c, void *userdata)
+{
+	return delete_token(c, userdata) < 0 ? -EIO : -ECANCELED;
+}
+
+static void canceled(int r, void *userdata)
+{
+	assert_int_equal(r, -ECANCELED);
+}
+
+static void refused_by_the_store(int r, void *userdata)
+{
+	assert_int_equal(r, -ENOSPC);
+}
+
+/* What one write of a batch has ended is no credential for those behind it; if it comes to nothing, it is one again. */
+static void test_ended_in_the_batch(void **state)
+{
+	struct vtap_write write = {.run = delete_token, .done = put_done};
+	struct test t;
+	uint64_t ended;
+
+	(void)begin(&t);
+	t.ttl_s = 100;
+	write.userdata = &t;
+	assert_int_equal(core_write(&t.core, put_token, &t, false), 0);
+	write.run = delete_token_and_fail;
+	write.done = canceled;
+	vtap_write_queue(&t.core.controller, &write);
+	assert_int_equal(core_write(&t.core, find_no_token, &t, false), -EEXIST);
+	write.run = delete_token;
+	write.done = refused_by_the_store;
+	vtap_write_queue(&t.core.controller, &write);
+	core_commit_fails = -ENOSPC;
+	assert_int_equal(core_write(&t.core, put_user, &t, false), -ENOSPC);
+	core_commit_fails = 0;
+	assert_true(token_is_good(&t, t.token));
+	ended = vtap_access_tokens_ended(t.core.controller.access);
+	write.done = put_done;
+	vtap_write_queue(&t.core.controller, &write);
+	assert_int_equal(core_write(&t.core, find_no_token, &t, false), 0);
+	assert_int_equal(vtap_access_tokens_ended(t.core.controller.access), ended + 1);
+	assert_int_equal(vtap_store_page(t.core.controller.store, "token/", NULL, 1, visit_nothing, NULL), 0);
+	core_end(&t.core);
+}
+
+/* As many logins at once as one turn of the loop may have. */
+static void test_many_in_one_batch(void **state)
+{
+	static struct vtap_write writes[VTAP_ACCESS_TOKENS_MAX + 50];
+	struct test t;
+
+	(void)begin(&t);
+	t.ttl_s = 100;
+	for (size_t i = 0; i < VTAP_ARRAY_SIZE(writes); i++) {
+		writes[i] = (struct vtap_write){.run = put_token, .done = put_done, .userdata = &t};
+		vtap_write_queue(&t.core.controller, &writes[i]);
+	}
+	assert_int_equal(core_write(&t.core, put_token, &t, false), 0);
+	assert_true(token_is_good(&t, t.token));
+	assert_int_equal(vtap_store_page(t.core.controller.store, "token/", NULL, 1000, visit_nothing, NULL),
+			 VTAP_ACCESS_TOKENS_MAX);
+	assert_int_equal(vtap_table_count(t.core.controller.access->tokens), VTAP_ACCESS_TOKENS_MAX);
 	core_end(&t.core);
 }
 
@@ -326,6 +404,8 @@ int main(void)
 	    cmocka_unit_test(test_all_but_one),
 	    cmocka_unit_test(test_secret),
 	    cmocka_unit_test(test_all_of_the_batch),
+	    cmocka_unit_test(test_ended_in_the_batch),
+	    cmocka_unit_test(test_many_in_one_batch),
 	    cmocka_unit_test(test_a_password_that_has_changed),
 	    cmocka_unit_test(test_tries),
 	    cmocka_unit_test(test_very_many_tries),
