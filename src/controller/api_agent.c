@@ -142,6 +142,9 @@ static int post_report(struct vtap_call *call, struct vtap_change *change)
 
 	if (!call->body)
 		return vtap_call_fail(call, -EINVAL, NULL, "the body must be a report");
+	r = vtap_feed_note_report(call);
+	if (r < 0)
+		return r;
 	r = vtap_reports_take(call->controller->reports, call->principal.host, call->body, &wants, &e);
 	if (r < 0)
 		return vtap_call_fail_error(call, &e);

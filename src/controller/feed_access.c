@@ -191,28 +191,46 @@ static size_t find_instance(const struct vtap_feed_connection *c, const char *in
 	return i;
 }
 
-int vtap_feed_connection_note(struct vtap_feed_connection *c, const char *instance, uint64_t counter)
+/* It is the present one from now on. */
+static void take_place(struct vtap_feed_connection *c, const char *instance, size_t at)
 {
-	size_t at = find_instance(c, instance);
-	bool is_sign = at == 0 ? counter <= c->counter : at < VTAP_FEED_INSTANCES_MAX;
+	memmove(c->instances[1], c->instances[0],
+		VTAP_MIN(at, (size_t)VTAP_FEED_INSTANCES_MAX - 1) * sizeof(c->instances[0]));
+	snprintf(c->instances[0], sizeof(c->instances[0]), "%s", instance);
+	c->next = 0;
+}
 
-	if (at > 0) {
-		memmove(c->instances[1], c->instances[0],
-			VTAP_MIN(at, (size_t)VTAP_FEED_INSTANCES_MAX - 1) * sizeof(c->instances[0]));
-		snprintf(c->instances[0], sizeof(c->instances[0]), "%s", instance);
-		c->counter = counter;
-	}
-	c->counter = VTAP_MAX(c->counter, counter);
-	if (!is_sign) {
-		if (++c->good >= GOOD_REQUESTS)
-			c->strikes = 0;
-		return 0;
-	}
+static int strike(struct vtap_feed_connection *c)
+{
 	c->good = 0;
 	if (++c->strikes < STRIKES_MAX)
 		return 0;
 	*c = (struct vtap_feed_connection){};
 	return -EBUSY;
+}
+
+int vtap_feed_connection_note(struct vtap_feed_connection *c, const char *instance, uint64_t counter)
+{
+	size_t at = find_instance(c, instance);
+	bool is_sign = at == 0 ? counter < c->next : at < VTAP_FEED_INSTANCES_MAX;
+
+	if (at > 0)
+		take_place(c, instance, at);
+	c->next = VTAP_MAX(c->next, counter + 1);
+	if (is_sign)
+		return strike(c);
+	if (++c->good >= GOOD_REQUESTS)
+		c->strikes = 0;
+	return 0;
+}
+
+int vtap_feed_connection_note_report(struct vtap_feed_connection *c, const char *instance)
+{
+	size_t at = find_instance(c, instance);
+
+	if (at > 0)
+		take_place(c, instance, at);
+	return at > 0 && at < VTAP_FEED_INSTANCES_MAX ? strike(c) : 0;
 }
 
 struct suspension { /* of a host, by the controller itself */

@@ -16,9 +16,9 @@
 
 struct vtap_feed_connection { /* whether one agent uses the host's credential, or two */
 	char instances[VTAP_FEED_INSTANCES_MAX][VTAP_HASH_STRLEN]; /* the present one first */
-	uint64_t counter; /* the highest of the present one */
+	uint64_t next; /* the lowest counter that the present one has not used */
 	unsigned strikes; /* signs of a second user */
-	unsigned good; /* requests without one since the last */
+	unsigned good; /* requests of the plan without one since the last */
 };
 
 struct vtap_feed_host {
@@ -65,6 +65,8 @@ void vtap_feed_break(struct vtap_feed *f, int r);
 /* feed_wait.c */
 /* The route's handler. */
 int vtap_feed_get_plan(struct vtap_call *call, struct vtap_change *change);
+/* Looks at a report's agent.instance for a second user of the credential: -EACCES with the answer set. */
+int vtap_feed_note_report(struct vtap_call *call);
 /* Ends the waiting if there is something for it now. */
 void vtap_feed_wake(struct vtap_feed *f, struct vtap_feed_host *h);
 /* Ends the waiting with a refusal. */
@@ -74,8 +76,10 @@ void vtap_feed_refuse_waiter(struct vtap_feed *f, struct vtap_feed_host *h, int 
 /* feed_access.c */
 /* Reads which hosts are suspended. */
 int vtap_feed_access_load(struct vtap_feed *f);
-/* Counts a request of the plan by its X-Vtap-Connection. -EBUSY: it was the one too many, and the host is suspended. */
+/* Counts a request of the plan by its X-Vtap-Connection. -EBUSY: it was the one sign too many of a second user. */
 int vtap_feed_connection_note(struct vtap_feed_connection *c, const char *instance, uint64_t counter);
+/* A report, which has no counter: who has been replaced is a sign, who has not says nothing. -EBUSY as above. */
+int vtap_feed_connection_note_report(struct vtap_feed_connection *c, const char *instance);
 int vtap_feed_suspend(struct vtap_feed *f, struct vtap_feed_host *h, const char *reason);
 /* As parts of a change; -ENOENT: no such host. */
 int vtap_feed_resume(struct vtap_change *c, const char *host);

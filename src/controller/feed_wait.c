@@ -156,16 +156,11 @@ static int read_connection(struct vtap_call *call, char instance[VTAP_HASH_STRLE
 	return 0;
 }
 
-/* A second user of the credential ends it for both. */
-static int note_connection(struct vtap_call *call, struct vtap_feed *f, struct vtap_feed_host *h)
+/* A second user of the credential ends it for both. r: what the connection's note returned. */
+static int suspend_two(struct vtap_call *call, struct vtap_feed *f, struct vtap_feed_host *h, int r)
 {
-	char instance[VTAP_HASH_STRLEN];
-	uint64_t counter;
-	int r;
-
-	r = read_connection(call, instance, &counter);
-	if (r < 0 || vtap_feed_connection_note(&h->connection, instance, counter) >= 0)
-		return r;
+	if (r >= 0)
+		return 0;
 	r = vtap_feed_suspend(f, h, "two agents use the credential of the host");
 	if (r < 0)
 		return r;
@@ -174,6 +169,31 @@ static int note_connection(struct vtap_call *call, struct vtap_feed *f, struct v
 			      "two agents use the credential of host %s: both are suspended until "
 			      "`vtap host resume`",
 			      h->id);
+}
+
+static int note_connection(struct vtap_call *call, struct vtap_feed *f, struct vtap_feed_host *h)
+{
+	char instance[VTAP_HASH_STRLEN];
+	uint64_t counter;
+	int r;
+
+	r = read_connection(call, instance, &counter);
+	return r < 0 ? r : suspend_two(call, f, h, vtap_feed_connection_note(&h->connection, instance, counter));
+}
+
+int vtap_feed_note_report(struct vtap_call *call)
+{
+	struct vtap_feed *f = call->controller->feed;
+	struct vtap_feed_host *h = vtap_feed_find(f, call->principal.host);
+	const json_t *value = json_object_get(json_object_get(call->body, "agent"), "instance");
+	const char *instance = json_string_value(value);
+
+	if (!h || !value || json_is_null(value))
+		return 0;
+	if (!instance || !is_instance(instance, json_string_length(value)))
+		return vtap_call_fail(call, -EINVAL, "agent.instance", "must be %d to %d hex digits in lower case",
+				      INSTANCE_MIN, INSTANCE_MAX);
+	return suspend_two(call, f, h, vtap_feed_connection_note_report(&h->connection, instance));
 }
 
 static int read_query(struct vtap_call *call, struct asked *ret)

@@ -312,6 +312,29 @@ class TrustTest(AgentCase):
         self.assertEqual(one.poll(), 200)
         one.report()
 
+    def test_a_second_one_that_only_reports(self):
+        """It need not ask for the plan to be found out."""
+        one = self.agent()
+        other = one.clone()
+        self.addCleanup(other.close)
+        one.poll()
+        other.report()
+        one.report()
+        other.report()
+        with self.assertRaises(Refused) as refused:
+            one.report()
+        self.assertEqual((refused.exception.status, refused.exception.problem["type"]), (403, "vtap:suspended"))
+        self.assertEqual(self.admin.get(f"/v1/hosts/{one.host}/state")["state"], "suspended")
+
+    def test_reports_of_one_agent(self):
+        agent = self.agent()
+        for _ in range(5):
+            agent.restart()
+            agent.report()  # before its first request of the plan
+            agent.poll()
+            for _ in range(5):
+                agent.report()
+
     def test_what_one_agent_may_do(self):
         agent = self.agent()
         for _ in range(5):  # restarts
@@ -461,6 +484,10 @@ class ReportTest(AgentCase):
             ({"agent": []}, "agent"),
             ({"agent": {"version": 7}}, "agent.version"),
             ({"agent": {"layout": []}}, "agent.layout"),
+            ({"agent": {"instance": 7}}, "agent.instance"),
+            ({"agent": {"instance": "0123456789abcde"}}, "agent.instance"),
+            ({"agent": {"instance": "0123456789abcdef" * 2 + "0"}}, "agent.instance"),
+            ({"agent": {"instance": "0123456789ABCDEF"}}, "agent.instance"),
             ({"uplink": {"mtu": "1500"}}, "uplink.mtu"),
             ({"uplink": {"device": "x" * 256}}, "uplink.device"),
             ({"devices": [{"device": "tap1", "up": []}]}, "devices[0].up"),
