@@ -19,6 +19,7 @@
 #define CONNECTIONS_PER_ADDRESS_MAX 4096
 #define REQUEST_TIMEOUT_MS 30000
 #define IDLE_MS 120000
+#define BODY_SHARE_BYTES (24U << 20) /* of VTAP_HTTP_BODIES_MAX_BYTES, for the bodies of one user or host */
 
 static const struct vtap_api_route *const tables[] = {
     vtap_api_routes_health,   vtap_api_routes_access, vtap_api_routes_resources, vtap_api_routes_rules,
@@ -90,6 +91,31 @@ static int authenticate(struct vtap_call *call, struct vtap_change *change)
 		return authenticate_agent(call, change);
 	r = vtap_access_authenticate(call->controller->access, call->request, &call->principal, &e);
 	return r < 0 ? vtap_call_fail(call, r, NULL, "%s", e.text) : 0;
+}
+
+/* Whose share of the memory for bodies a request takes: of who is not known, none. */
+static int admit(const struct vtap_http_request *request, char ret_who[VTAP_HTTP_WHO_STRLEN], void *userdata)
+{
+	struct vtap_api *a = userdata;
+	const struct vtap_api_route *route = request->route->data;
+	struct vtap_addr network = request->peer;
+	struct vtap_principal p = {};
+	int r = 0;
+
+	_Static_assert(VTAP_HTTP_WHO_STRLEN >= VTAP_ID_STRLEN && VTAP_HTTP_WHO_STRLEN >= VTAP_ADDR_STRLEN, "both fit");
+	if (route->flags & VTAP_ROUTE_OPEN) {
+		if (network.family == AF_INET6)
+			memset(network.bytes + 8, 0, 8);
+		vtap_addr_format(&network, ret_who);
+		return 0;
+	}
+	if (route->flags & VTAP_ROUTE_AGENT)
+		r = vtap_feed_authenticate(a->controller->feed, NULL, request, &p, NULL);
+	else
+		r = vtap_access_authenticate(a->controller->access, request, &p, NULL);
+	if (r >= 0)
+		snprintf(ret_who, VTAP_HTTP_WHO_STRLEN, "%s", *p.host ? p.host : p.user);
+	return r;
 }
 
 /* The only project there is for the principal. */
@@ -239,6 +265,9 @@ static int begin(struct vtap_call *call)
 	r = check_origin(call);
 	if (r >= 0)
 		r = authenticate(call, NULL);
+	if (r >= 0 && call->request->body_dropped)
+		r = vtap_call_fail(call, -EPERM, NULL,
+				   "the credentials were not good when the request began: send it again");
 	if (r >= 0)
 		r = select_project(call);
 	if (r >= 0)
@@ -396,6 +425,8 @@ static int listen_on(struct vtap_api *a, const struct vtap_http_tls *tls, struct
 	    .connections_per_address_max = CONNECTIONS_PER_ADDRESS_MAX,
 	    .timeout_ms = REQUEST_TIMEOUT_MS,
 	    .idle_ms = IDLE_MS,
+	    .body_share_max_bytes = BODY_SHARE_BYTES,
+	    .admit = admit,
 	    .headers = security_headers,
 	    .problems = true,
 	};

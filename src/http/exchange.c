@@ -2,12 +2,12 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "http/private.h"
 
-#define BODY_MIN_BYTES 4096 /* of memory for a body; it doubles from there */
 /*
  * A request that is refused is read to its end, up to this size: closing a connection with something unread in it would
  * make the client's kernel throw away the answer that says why. Memory it gets none.
@@ -15,6 +15,7 @@
 #define DISCARD_MAX_BYTES (4U << 20)
 
 static const char nothing_here[] = "there is nothing at this path";
+static const char too_much[] = "too many large requests at a time; try again";
 
 static struct vtap_http_server *server_of(const struct vtap_http_exchange *e)
 {
@@ -45,7 +46,26 @@ static void refuse(struct vtap_http_exchange *e, unsigned status, const char *de
 	if (e->refusal != 0)
 		return;
 	e->refusal = status;
-	e->refusal_detail = detail;
+	(void)snprintf(e->refusal_detail, sizeof(e->refusal_detail), "%s", detail ? detail : "");
+}
+
+static void refuse_size(struct vtap_http_exchange *e)
+{
+	char detail[sizeof(e->refusal_detail)];
+
+	(void)snprintf(detail, sizeof(detail), "the request's body is too large: at most %zu bytes are taken here",
+		       e->body_max_bytes);
+	refuse(e, MHD_HTTP_CONTENT_TOO_LARGE, detail);
+}
+
+static enum MHD_Result answer_refusal(struct vtap_http_exchange *e)
+{
+	const struct vtap_http_server *s = server_of(e);
+	const char *detail = *e->refusal_detail ? e->refusal_detail : NULL;
+
+	if (s->refused)
+		s->refused(&e->request, e->refusal, detail, s->userdata);
+	return vtap_http_answer_refuse(e, e->refusal, detail);
 }
 
 struct vtap_http_exchange *vtap_http_exchange_new(struct vtap_http_connection *c, const char *target)
@@ -108,76 +128,27 @@ static void choose_route(struct vtap_http_exchange *e, const char *method)
 	q->method = q->route->method;
 	e->body_max_bytes = q->route->body_max_bytes > 0 ? q->route->body_max_bytes : s->body_max_bytes;
 	if (announced_bytes(e) > e->body_max_bytes)
-		refuse(e, MHD_HTTP_CONTENT_TOO_LARGE, "the request's body is too large");
+		refuse_size(e);
 }
 
-enum MHD_Result vtap_http_exchange_begin(struct vtap_http_exchange *e, const char *method)
+/* What is beyond libmicrohttpd's memory it refuses itself, before anybody is asked. */
+static void check_headers(struct vtap_http_exchange *e)
 {
-	e->begun = true;
-	e->head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
-	check_framing(e);
-	if (e->refusal == 0)
-		choose_route(e, method);
-	if (e->refusal == 0)
-		return MHD_YES;
-	/* An answer now means that libmicrohttpd reads no more, and closes: for a client that waits, or has too much to send. */
-	if (header(e, MHD_HTTP_HEADER_EXPECT) || announced_bytes(e) > DISCARD_MAX_BYTES)
-		return vtap_http_answer_refuse(e, e->refusal, e->refusal_detail);
-	return MHD_YES;
+	const union MHD_ConnectionInfo *info =
+	    MHD_get_connection_info(e->connection->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+	char detail[sizeof(e->refusal_detail)];
+
+	if (!info || info->header_size <= VTAP_HTTP_HEADERS_MAX_BYTES)
+		return;
+	(void)snprintf(detail, sizeof(detail),
+		       "the request's line and headers are too large: at most %u bytes together",
+		       VTAP_HTTP_HEADERS_MAX_BYTES);
+	refuse(e, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE, detail);
 }
 
-static void body_free(struct vtap_http_exchange *e)
+static bool announces_body(const struct vtap_http_exchange *e)
 {
-	if (e->connection)
-		server_of(e)->bodies_bytes -= e->request.body_bytes;
-	free(e->body);
-	e->body = NULL;
-	e->body_capacity_bytes = 0;
-	e->request.body = NULL;
-	e->request.body_bytes = 0;
-}
-
-static int body_reserve(struct vtap_http_exchange *e, size_t size_bytes)
-{
-	size_t capacity = VTAP_MAX(e->body_capacity_bytes, (size_t)BODY_MIN_BYTES);
-	char *body;
-
-	while (capacity < size_bytes)
-		capacity *= 2;
-	/* The limit need not be a power of two. */
-	capacity = VTAP_MIN(capacity, e->body_max_bytes);
-	if (capacity <= e->body_capacity_bytes)
-		return 0;
-	body = realloc(e->body, capacity);
-	if (!body)
-		return -ENOMEM;
-	e->body = body;
-	e->body_capacity_bytes = capacity;
-	return 0;
-}
-
-enum MHD_Result vtap_http_exchange_body(struct vtap_http_exchange *e, const char *data, size_t size_bytes)
-{
-	struct vtap_http_server *s = server_of(e);
-	struct vtap_http_request *q = &e->request;
-
-	if (e->refusal == 0 && size_bytes > e->body_max_bytes - q->body_bytes)
-		refuse(e, MHD_HTTP_CONTENT_TOO_LARGE, "the request's body is too large");
-	if (e->refusal == 0 && size_bytes > s->bodies_max_bytes - s->bodies_bytes)
-		refuse(e, MHD_HTTP_SERVICE_UNAVAILABLE, "too many large requests at a time; try again");
-	if (e->refusal != 0) {
-		body_free(e);
-		e->discarded_bytes += size_bytes;
-		/* libmicrohttpd takes an answer before the body or after it: in between there is only the end. */
-		return e->discarded_bytes > DISCARD_MAX_BYTES ? MHD_NO : MHD_YES;
-	}
-	if (body_reserve(e, q->body_bytes + size_bytes) < 0)
-		return MHD_NO;
-	memcpy(e->body + q->body_bytes, data, size_bytes);
-	q->body = e->body;
-	q->body_bytes += size_bytes;
-	s->bodies_bytes += size_bytes;
-	return MHD_YES;
+	return announced_bytes(e) > 0 || header(e, MHD_HTTP_HEADER_TRANSFER_ENCODING);
 }
 
 /* Nobody but the owner decides when it goes on. */
@@ -202,7 +173,8 @@ static enum MHD_Result handle(struct vtap_http_exchange *e)
 	int r;
 
 	if (e->refusal != 0)
-		return vtap_http_answer_refuse(e, e->refusal, e->refusal_detail);
+		return answer_refusal(e);
+	vtap_http_body_complete(e);
 	e->state = VTAP_HTTP_HANDLING;
 	e->kept = true;
 	r = e->request.route->handler(&e->request, &response, server_of(e)->userdata);
@@ -215,6 +187,58 @@ static enum MHD_Result handle(struct vtap_http_exchange *e)
 	if (r < 0)
 		return vtap_http_answer_refuse(e, MHD_HTTP_INTERNAL_SERVER_ERROR, NULL);
 	return vtap_http_answer_queue(e, &response);
+}
+
+enum MHD_Result vtap_http_exchange_begin(struct vtap_http_exchange *e, const char *method)
+{
+	int r;
+
+	e->begun = true;
+	e->head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
+	e->request.method = method;
+	check_headers(e);
+	check_framing(e);
+	if (e->refusal == 0)
+		choose_route(e, method);
+	if (e->refusal == 0 && announces_body(e)) {
+		r = vtap_http_body_admit(e, announced_bytes(e));
+		if (r < 0 && r != -EBUSY)
+			return MHD_NO;
+		if (r < 0)
+			refuse(e, MHD_HTTP_SERVICE_UNAVAILABLE, too_much);
+	}
+	if (e->refusal == 0 && !e->request.body_dropped)
+		return MHD_YES;
+	/* An answer now means that libmicrohttpd reads no more, and closes: for a client that waits, or has too much to send. */
+	if (header(e, MHD_HTTP_HEADER_EXPECT) || announced_bytes(e) > DISCARD_MAX_BYTES)
+		return handle(e);
+	return MHD_YES;
+}
+
+/* libmicrohttpd takes an answer before the body or after it: in between there is only the end. */
+static enum MHD_Result discard(struct vtap_http_exchange *e, size_t size_bytes)
+{
+	vtap_http_body_complete(e);
+	vtap_http_body_uncount(e);
+	vtap_http_body_free(e);
+	e->discarded_bytes += size_bytes;
+	return e->discarded_bytes > DISCARD_MAX_BYTES ? MHD_NO : MHD_YES;
+}
+
+enum MHD_Result vtap_http_exchange_body(struct vtap_http_exchange *e, const char *data, size_t size_bytes)
+{
+	int r;
+
+	if (e->refusal == 0 && size_bytes > e->body_max_bytes - e->request.body_bytes)
+		refuse_size(e);
+	if (e->refusal != 0 || e->request.body_dropped)
+		return discard(e, size_bytes);
+	r = vtap_http_body_add(e, data, size_bytes);
+	if (r == -EBUSY) {
+		refuse(e, MHD_HTTP_SERVICE_UNAVAILABLE, too_much);
+		return discard(e, size_bytes);
+	}
+	return r < 0 ? MHD_NO : MHD_YES;
 }
 
 enum MHD_Result vtap_http_exchange_continue(struct vtap_http_exchange *e)
@@ -239,8 +263,10 @@ enum MHD_Result vtap_http_exchange_continue(struct vtap_http_exchange *e)
 		/* libmicrohttpd does not ask then. */
 		break;
 	}
-	if (e->state == VTAP_HTTP_QUEUED)
-		body_free(e);
+	if (e->state == VTAP_HTTP_QUEUED) {
+		vtap_http_body_uncount(e);
+		vtap_http_body_free(e);
+	}
 	return result;
 }
 
@@ -297,8 +323,7 @@ void vtap_http_exchange_end(struct vtap_http_exchange *e)
 	e->gone = true;
 	/* As long as there is a connection, nothing that the owner does frees it. */
 	tell_gone(e);
-	/* The owner may still look at a body that it keeps. */
-	server_of(e)->bodies_bytes -= e->request.body_bytes;
+	vtap_http_body_uncount(e);
 	e->connection->exchange = NULL;
 	e->connection = NULL;
 	if (!e->kept)

@@ -15,10 +15,18 @@
 #include "basic/util.h"
 
 #define VTAP_HTTP_CONNECTIONS_MAX 64 /* further ones wait in the kernel's backlog until one has ended */
-/* Request line, headers and answer headers of one connection; a request that needs more is refused with 431 or 414. */
-#define VTAP_HTTP_CONNECTION_BYTES (16U << 10)
+/*
+ * Request line, headers and answer headers of one connection. A request that needs more is refused with 431 or 414 in the words
+ * of libmicrohttpd, which leaves nobody else any.
+ */
+#define VTAP_HTTP_CONNECTION_BYTES (32U << 10)
+#define VTAP_HTTP_HEADERS_MAX_BYTES (16U << 10) /* of a request, its first line included: else 431 */
 #define VTAP_HTTP_BODY_MAX_BYTES (64U << 10) /* of a request: else 413 */
 #define VTAP_HTTP_BODIES_MAX_BYTES (64U << 20) /* of all requests that are under way at a time: else 503 */
+#define VTAP_HTTP_BODY_SMALL_BYTES (64U << 10) /* larger ones leave a quarter of that to small ones, and keep pace: */
+#define VTAP_HTTP_BODY_PACE_BYTES (64U << 10) /* come within each */
+#define VTAP_HTTP_BODY_PACE_MS 5000 /* of time, else the connection is cut */
+#define VTAP_HTTP_WHO_STRLEN 64
 #define VTAP_HTTP_TIMEOUT_MS 10000 /* for each request and its answer, waiting for it included */
 #define VTAP_HTTP_PARAMETERS_MAX 4 /* {names} of one route */
 #define VTAP_HTTP_SEGMENTS_MAX 16 /* of a path: else 404 */
@@ -45,7 +53,8 @@ struct vtap_http_request {
 	const char *path; /* decoded, without the query; for people: what it means is in the route and its parameters */
 	const char *body; /* body_bytes bytes, not terminated; NULL if there are none */
 	size_t body_bytes;
-	const struct vtap_http_route *route; /* the one that was chosen */
+	bool body_dropped; /* there was one, of somebody who was not admitted */
+	const struct vtap_http_route *route; /* the one that was chosen; NULL if there is none, which no handler sees */
 	const char *parameters[VTAP_HTTP_PARAMETERS_MAX]; /* decoded, in the path's order; the others are NULL */
 	struct vtap_addr peer; /* an IPv4 client is AF_INET also where the server listens on "::" */
 	uint16_t peer_port;
@@ -127,6 +136,19 @@ int vtap_http_stream_write(struct vtap_http_stream *s, const void *data, size_t 
 /* What is buffered is still sent. Exactly once for each stream, also after `gone`; it must not be used afterwards. */
 void vtap_http_stream_end(struct vtap_http_stream *s);
 
+/*
+ * Asked once its headers have come, of each request that announces a body: in whose share it is counted. -errno: of nobody that is
+ * known; the body is read and dropped, and the handler sees body_dropped.
+ */
+typedef int (*vtap_http_admit)(const struct vtap_http_request *request, char ret_who[VTAP_HTTP_WHO_STRLEN],
+			       void *userdata);
+/*
+ * Told of a request that the server refuses by itself, which no handler sees: with its status and what the answer says; detail is
+ * NULL if it says nothing more. The request's path is NULL if it makes none.
+ */
+typedef void (*vtap_http_refused)(const struct vtap_http_request *request, unsigned status, const char *detail,
+				  void *userdata);
+
 struct vtap_http_tls { /* PEM texts, copied */
 	const char *certificate, *key; /* the certificate may be followed by its chain: VTAP_HTTP_CHAIN_MAX in all */
 	const char
@@ -142,6 +164,10 @@ struct vtap_http_server_options {
 	unsigned connections_per_address_max; /* further ones are closed at once; 0 = none of its own */
 	size_t body_max_bytes; /* 0 = VTAP_HTTP_BODY_MAX_BYTES; a route may have a limit of its own */
 	size_t bodies_max_bytes; /* 0 = VTAP_HTTP_BODIES_MAX_BYTES */
+	size_t body_share_max_bytes; /* of those for one who is admitted; 0 = all */
+	unsigned pace_ms; /* 0 = VTAP_HTTP_BODY_PACE_MS */
+	vtap_http_admit admit; /* NULL = everybody is, by the address */
+	vtap_http_refused refused; /* NULL = nobody is told */
 	unsigned
 	    timeout_ms; /* 0 = VTAP_HTTP_TIMEOUT_MS; counts not while an answer is waited for, or for an open stream */
 	unsigned idle_ms; /* for the next request on a connection that is kept; 0 = timeout_ms */

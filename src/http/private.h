@@ -50,6 +50,14 @@ struct vtap_http_connection {
 	struct vtap_http_connection *tried_previous, *tried_next; /* while it is tried */
 };
 
+/* What the bodies of one sender take. */
+struct vtap_http_share {
+	struct vtap_http_share *next;
+	char who[VTAP_HTTP_WHO_STRLEN];
+	size_t bytes;
+	size_t exchanges; /* that are counted here; it lives as long as there are some */
+};
+
 struct vtap_http_server {
 	struct MHD_Daemon *daemon; /* owned, owns the listening socket */
 	const struct vtap_http_route *routes; /* borrowed, outlives us */
@@ -65,6 +73,11 @@ struct vtap_http_server {
 	bool problems;
 	size_t body_max_bytes;
 	size_t bodies_max_bytes, bodies_bytes;
+	size_t body_share_max_bytes;
+	struct vtap_http_share *shares; /* owned by the exchanges in them */
+	unsigned pace_ms;
+	vtap_http_admit admit;
+	vtap_http_refused refused;
 	struct vtap_http_connection *connections; /* owned; they end by libmicrohttpd's callback */
 	struct vtap_http_connection *tried; /* borrowed: those whose handshake libmicrohttpd tries */
 	uint64_t earliest_ms; /* no deadline is before */
@@ -93,12 +106,17 @@ struct vtap_http_exchange {
 	bool gone; /* the client has left */
 	bool queued; /* a stream that libmicrohttpd knows of */
 	unsigned refusal; /* the status; 0 = none */
-	const char *refusal_detail; /* static; NULL = none */
+	char refusal_detail[128]; /* empty = none */
 	char allow[VTAP_HTTP_ALLOW_BYTES];
 	struct vtap_http_target target;
 	size_t body_max_bytes;
 	char *body; /* owned */
 	size_t body_capacity_bytes, discarded_bytes;
+	char who[VTAP_HTTP_WHO_STRLEN];
+	struct vtap_http_share *share; /* borrowed; NULL = the body is not counted */
+	size_t counted_bytes;
+	size_t paced_bytes; /* since the last time that it had kept pace */
+	uint64_t deadline_ms; /* of the request, while its body's pace has another; 0 = it has none */
 	struct vtap_http_response response; /* owned until it is queued */
 	struct vtap_http_stream *stream; /* owned */
 	void (*on_gone)(void *userdata);
@@ -141,10 +159,24 @@ void vtap_http_exchange_resume(struct vtap_http_exchange *e);
 /* The owner does not keep it any more. */
 void vtap_http_exchange_release(struct vtap_http_exchange *e);
 
+/* body.c */
+/*
+ * Of a request that announces one, before its first byte: counts it in its sender's share, or marks it as dropped. announced_bytes:
+ * 0 = not known. -EBUSY: there is no room for it now; -ENOMEM.
+ */
+int vtap_http_body_admit(struct vtap_http_exchange *e, uint64_t announced_bytes);
+/* One more piece of an admitted one. -EBUSY: all, or the sender, has too much under way; -ENOMEM. */
+int vtap_http_body_add(struct vtap_http_exchange *e, const char *data, size_t size_bytes);
+/* No more of it is kept: it need not keep pace. */
+void vtap_http_body_complete(struct vtap_http_exchange *e);
+/* It takes nothing from others any more, though its owner may still look at it. */
+void vtap_http_body_uncount(struct vtap_http_exchange *e);
+void vtap_http_body_free(struct vtap_http_exchange *e);
+
 /* answer.c */
 /* Both hand the body over to libmicrohttpd, or free it, in every case. */
 enum MHD_Result vtap_http_answer_queue(struct vtap_http_exchange *e, struct vtap_http_response *p);
-/* The server's own words for a status; detail is static, NULL = none. */
+/* The server's own words for a status; detail is free of what JSON escapes, NULL = none. */
 enum MHD_Result vtap_http_answer_refuse(struct vtap_http_exchange *e, unsigned status, const char *detail);
 /* The headers of every answer. */
 enum MHD_Result vtap_http_answer_headers(const struct vtap_http_server *s, struct MHD_Response *response);

@@ -333,6 +333,10 @@ static void options_read(struct vtap_http_server *s, const struct vtap_http_serv
 	s->problems = o->problems;
 	s->body_max_bytes = o->body_max_bytes > 0 ? o->body_max_bytes : VTAP_HTTP_BODY_MAX_BYTES;
 	s->bodies_max_bytes = o->bodies_max_bytes > 0 ? o->bodies_max_bytes : VTAP_HTTP_BODIES_MAX_BYTES;
+	s->body_share_max_bytes = o->body_share_max_bytes > 0 ? o->body_share_max_bytes : s->bodies_max_bytes;
+	s->pace_ms = o->pace_ms > 0 ? o->pace_ms : VTAP_HTTP_BODY_PACE_MS;
+	s->admit = o->admit;
+	s->refused = o->refused;
 	s->timeout_ms = o->timeout_ms > 0 ? o->timeout_ms : VTAP_HTTP_TIMEOUT_MS;
 	s->idle_ms = o->idle_ms > 0 ? o->idle_ms : s->timeout_ms;
 }

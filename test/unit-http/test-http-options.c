@@ -247,7 +247,7 @@ static void test_refused_bodies_keep_the_connection(void **state)
 	char reply[REPLY_BYTES];
 
 	client_send(s, fd, refused, strlen(refused));
-	client_receive_until(s, fd, "too large\n", reply);
+	client_receive_until(s, fd, "taken here\n", reply);
 	assert_true(has_status(reply, 413));
 	client_send(s, fd, taken, strlen(taken));
 	client_receive_until(s, fd, "10 small", reply);

@@ -166,7 +166,7 @@ static void test_limit_of_headers(void **state)
 
 	(void)snprintf(request, sizeof(request),
 		       "GET /text HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-A: %0*d\r\n\r\n",
-		       (int)VTAP_HTTP_CONNECTION_BYTES / 2, 0);
+		       (int)VTAP_HTTP_HEADERS_MAX_BYTES / 2, 0);
 	exchange(s, request, reply);
 	assert_true(has_status(reply, 200));
 	(void)snprintf(request, sizeof(request),
