@@ -11,7 +11,6 @@
 
 #include "basic/log.h"
 #include "controller/access.h"
-#include "controller/audit.h"
 #include "controller/call_private.h"
 #include "controller/feed.h"
 
@@ -272,12 +271,8 @@ static int begin(struct vtap_call *call)
 		r = select_project(call);
 	if (r >= 0)
 		r = authorize(call);
-	if (r < 0) {
-		if (r != -ENOENT)
-			vtap_audit_refused(call->controller->audit, call);
-		return r;
-	}
-	r = parse_dry_run(call);
+	if (r >= 0)
+		r = parse_dry_run(call);
 	return r >= 0 ? parse_body(call) : r;
 }
 

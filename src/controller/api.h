@@ -33,6 +33,8 @@ struct vtap_call { /* one request from its authentication to its answer; lives u
 	char project
 	    [VTAP_ID_STRLEN]; /* of ?project= or the header X-Vtap-Project, else the user's only one; empty = none */
 	enum vtap_role role; /* of the principal in that project */
+	char object[VTAP_ID_STRLEN]; /* that the path names, once it was found; empty = none */
+	char object_project[VTAP_ID_STRLEN]; /* that it belongs to; empty = to none */
 	json_t *body; /* owned; an object; NULL = none */
 	bool dry_run;
 	char peer[VTAP_ADDR_STRLEN]; /* where the request came from; stays valid when the client has gone */
@@ -68,7 +70,7 @@ enum {
 	VTAP_ROUTE_SYSTEM = 1 << 2, /* system admins only */
 	VTAP_ROUTE_AGENT = 1 << 3, /* agents only: principal.host is set */
 	VTAP_ROUTE_RAW = 1 << 4, /* the body is not parsed */
-	VTAP_ROUTE_ACTS = 1 << 6, /* beyond the store: cannot be tried by a dry run */
+	VTAP_ROUTE_ACTS = 1 << 6, /* beyond the store: cannot be tried by a dry run; its refusals are audited */
 	VTAP_ROUTE_ONCE =
 	    1 << 5, /* the answer holds a secret: it is not kept for an Idempotency-Key, which is refused */
 };

@@ -9,7 +9,6 @@
 #include <time.h>
 
 #include "controller/access.h"
-#include "controller/audit.h"
 #include "controller/call_private.h"
 #include "controller/resource.h"
 #include "model/value.h"
@@ -116,9 +115,7 @@ static void login_verified(int r, const char *hash, void *userdata)
 		return;
 	}
 	if (r < 0 || !may_log_in(user)) {
-		r = refuse_login(call);
-		vtap_audit_refused(call->controller->audit, call);
-		vtap_call_finish(call, r);
+		vtap_call_finish(call, refuse_login(call));
 		return;
 	}
 	vtap_access_try_succeeded(call->controller->access, name, &call->request->peer);
@@ -150,12 +147,9 @@ static int login(struct vtap_call *call, struct vtap_change *change)
 	if (!password)
 		return r < 0 ? r : -EINVAL;
 	call->retry_after_s = vtap_access_try(access, name, &call->request->peer);
-	if (call->retry_after_s > 0) {
-		r = vtap_call_fail(call, -EUSERS, NULL, "too many logins have failed: try again in %u s",
-				   call->retry_after_s);
-		vtap_audit_refused(call->controller->audit, call);
-		return r;
-	}
+	if (call->retry_after_s > 0)
+		return vtap_call_fail(call, -EUSERS, NULL, "too many logins have failed: try again in %u s",
+				      call->retry_after_s);
 	call->audit = json_pack("{s:s}", "user", name);
 	user = login_user(call);
 	r = vtap_access_verify(access, user ? user->id : NULL, password, login_verified, call);
@@ -340,7 +334,6 @@ static void password_verified(int r, const char *hash, void *userdata)
 	}
 	if (r == -EACCES) {
 		r = vtap_call_fail(call, r, "current", "is not the user's password");
-		vtap_audit_refused(call->controller->audit, call);
 	} else if (r >= 0) {
 		vtap_access_try_succeeded(call->controller->access, call->principal.user, &call->request->peer);
 		call->verified = strdup(hash);

@@ -142,6 +142,7 @@ static void write_refused(struct vtap_change *change, int r, void *userdata)
 {
 	struct vtap_api_call *c = userdata;
 
+	c->audited = true;
 	if (c->exchange && vtap_audit_add(change, &c->call, r) < 0)
 		vtap_log(VTAP_LOG_WARNING, "a refusal is missing in the audit log: no memory");
 }

@@ -9,18 +9,21 @@
 #include <time.h>
 
 #include "basic/log.h"
+#include "controller/audit_refusals.h"
 #include "controller/change_private.h"
 #include "model/value.h"
 
 #define MEMBERS_HIDDEN "chunks"
+#define LOOK_USEC 10000000ULL /* how often it is looked whether to tell of what was left out */
 
 struct vtap_audit {
 	struct vtap_controller *controller; /* borrowed */
 	uint64_t last_us; /* of the last entry */
-	uint64_t refusals_second; /* in which refusals_count have been written */
-	unsigned refusals_count;
-	uint64_t refusals_left_out; /* since the last one that was written */
+	struct vtap_refusals *refusals; /* owned */
+	sd_event_source *timer; /* owned; on while some refusals are only counted */
 };
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata);
 
 static uint64_t now_us(void)
 {
@@ -32,17 +35,29 @@ static uint64_t now_us(void)
 
 int vtap_audit_new(struct vtap_controller *c, struct vtap_audit **ret_audit)
 {
-	struct vtap_audit *a = calloc(1, sizeof(*a));
+	VTAP_CLEANUP(vtap_audit_freep) struct vtap_audit *a = calloc(1, sizeof(*a));
+	int r;
 
 	if (!a)
 		return -ENOMEM;
 	a->controller = c;
-	*ret_audit = a;
+	r = vtap_refusals_new(&a->refusals);
+	if (r >= 0)
+		r = sd_event_add_time(c->event, &a->timer, CLOCK_MONOTONIC, 0, 0, on_timer, a);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(a->timer, SD_EVENT_OFF);
+	if (r < 0)
+		return r;
+	*ret_audit = VTAP_STEAL(a);
 	return 0;
 }
 
 struct vtap_audit *vtap_audit_free(struct vtap_audit *a)
 {
+	if (!a)
+		return NULL;
+	sd_event_source_disable_unref(a->timer);
+	vtap_refusals_free(a->refusals);
 	free(a);
 	return NULL;
 }
@@ -102,23 +117,66 @@ static json_t *changes_of(const struct vtap_change *c)
 	return changes;
 }
 
-static json_t *entry_of(int64_t time_s, const struct vtap_call *call)
+/* NULL: it belongs to none. */
+static const char *project_of(const json_t *resource)
+{
+	const char *id = json_string_value(json_object_get(resource, "id"));
+	const struct vtap_kind *kind = id ? vtap_kind_of_id(id) : NULL;
+
+	if (kind && strcmp(kind->name, "project") == 0)
+		return id;
+	return json_string_value(json_object_get(resource, "project"));
+}
+
+/* The first resource that the change is about; NULL: none. */
+static const json_t *first_of(const struct vtap_change *c)
+{
+	for (size_t i = 0; c && i < c->record_count; i++)
+		if (c->records[i].type != VTAP_CHANGE_END)
+			return c->records[i].after ? c->records[i].after : c->records[i].before;
+	return NULL;
+}
+
+/* That of the object; of one that is not there, that which it would be in. NULL: none. */
+static const char *project_of_call(const struct vtap_change *c, const struct vtap_call *call)
+{
+	const struct vtap_kind *kind = call->route->kind;
+
+	if (*call->object)
+		return *call->object_project ? call->object_project : NULL;
+	if (first_of(c))
+		return project_of(first_of(c));
+	if (kind && (kind->flags & VTAP_KIND_GLOBAL))
+		return NULL;
+	return *call->project ? call->project : NULL;
+}
+
+static void user_set(json_t *entry, const struct vtap_controller *c, const char *id)
+{
+	const struct vtap_object *user = vtap_objects_get(c->objects, id);
+
+	if (*id)
+		(void)json_object_set_new(entry, "user", json_string(id));
+	if (user && user->name)
+		(void)json_object_set_new(entry, "user_name", json_string(user->name));
+}
+
+/* change: what the call did, or NULL. */
+static json_t *entry_of(int64_t time_s, const struct vtap_call *call, const struct vtap_change *change)
 {
 	char text[VTAP_TIME_STRLEN];
 	const struct vtap_principal *p = &call->principal;
-	const struct vtap_object *user = vtap_objects_get(call->controller->objects, p->user);
 	const struct vtap_http_request *request = call->request;
 	json_t *entry;
 
-	entry = json_pack("{s:s, s:s, s:s, s:s, s:s}", "time", vtap_time_format(time_s, text), "from", call->peer,
+	entry = json_pack("{s:s, s:s, s:s, s:s, s:s?}", "time", vtap_time_format(time_s, text), "from", call->peer,
 			  "method", call->route->method, "path", request ? request->path : call->route->path, "project",
-			  call->project);
+			  project_of_call(change, call));
 	if (!entry)
 		return NULL;
-	if (*p->user)
-		(void)json_object_set_new(entry, "user", json_string(p->user));
-	if (user && user->name)
-		(void)json_object_set_new(entry, "user_name", json_string(user->name));
+	if (*call->object)
+		(void)json_object_set_new(entry, "resource", json_string(call->object));
+	user_set(entry, call->controller, p->user);
 	if (*p->key)
 		(void)json_object_set_new(entry, "key", json_string(p->key));
 	if (*p->host)
@@ -142,105 +200,178 @@ static void outcome_set(json_t *entry, const struct vtap_call *call, int r)
 		(void)json_object_set(entry, "detail", call->audit);
 }
 
-/* What anybody can cause without credentials fills neither the disk nor the loop's time. */
-static bool refusal_is_due(struct vtap_audit *a, const struct vtap_call *call)
+static uint64_t loop_usec(const struct vtap_audit *a)
 {
-	uint64_t second = now_us() / 1000000U;
+	uint64_t usec = 0;
 
-	if (*call->principal.user || *call->principal.host)
-		return true;
-	if (second != a->refusals_second) {
-		a->refusals_second = second;
-		a->refusals_count = 0;
-	}
-	if (a->refusals_count == VTAP_AUDIT_REFUSALS_PER_SECOND) {
-		a->refusals_left_out++;
-		return false;
-	}
-	a->refusals_count++;
-	return true;
+	(void)sd_event_now(a->controller->event, CLOCK_MONOTONIC, &usec);
+	return usec;
 }
 
-static void left_out_set(struct vtap_audit *a, json_t *entry, const struct vtap_call *call)
+static void look_later(struct vtap_audit *a)
 {
-	if (*call->principal.user || *call->principal.host || a->refusals_left_out == 0)
-		return;
-	(void)json_object_set_new(entry, "left_out", json_integer((json_int_t)a->refusals_left_out));
-	a->refusals_left_out = 0;
+	(void)sd_event_source_set_time_relative(a->timer, LOOK_USEC);
+	(void)sd_event_source_set_enabled(a->timer, SD_EVENT_ONESHOT);
+}
+
+/* Whether it is written down, and for how many before it that were not. */
+static bool refusal_is_due(struct vtap_audit *a, const struct vtap_call *call, uint64_t *ret_left_out)
+{
+	const char *project = project_of_call(NULL, call);
+	struct vtap_refused who = {};
+
+	snprintf(who.user, sizeof(who.user), "%s", call->principal.user);
+	snprintf(who.host, sizeof(who.host), "%s", call->principal.host);
+	snprintf(who.project, sizeof(who.project), "%s", project ? project : "");
+	snprintf(who.from, sizeof(who.from), "%s", call->peer);
+	if (vtap_refusals_note(a->refusals, &who, loop_usec(a), ret_left_out))
+		return true;
+	if (vtap_refusals_left_out(a->refusals) == 1)
+		look_later(a);
+	return false;
+}
+
+/* One that was refused. NULL: it is counted only. */
+static json_t *refusal_of(struct vtap_audit *a, int64_t time_s, const struct vtap_call *call, int r)
+{
+	uint64_t left_out;
+	json_t *entry;
+
+	if (!refusal_is_due(a, call, &left_out))
+		return NULL;
+	entry = entry_of(time_s, call, NULL);
+	if (!entry)
+		return NULL;
+	outcome_set(entry, call, r);
+	if (left_out > 0)
+		(void)json_object_set_new(entry, "left_out", json_integer((json_int_t)left_out));
+	return entry;
+}
+
+static int entry_add(struct vtap_change *c, json_t *entry)
+{
+	int r = entry_put(c, entry);
+
+	json_decref(entry);
+	return r;
 }
 
 int vtap_audit_add(struct vtap_change *c, const struct vtap_call *call, int r)
 {
-	struct vtap_audit *a = call->controller->audit;
 	json_t *entry;
-	int k;
 
-	if (r < 0 && !refusal_is_due(a, call))
-		return 0;
-	entry = entry_of(vtap_change_time_s(c), call);
+	if (r < 0) {
+		entry = refusal_of(call->controller->audit, vtap_change_time_s(c), call, r);
+		return entry ? entry_add(c, entry) : 0;
+	}
+	entry = entry_of(vtap_change_time_s(c), call, c);
 	if (!entry)
 		return -ENOMEM;
 	outcome_set(entry, call, r);
-	if (r < 0)
-		left_out_set(a, entry, call);
-	if (r >= 0)
-		(void)json_object_set_new(entry, "changes", changes_of(c));
-	k = entry_put(c, entry);
-	json_decref(entry);
-	return k;
+	(void)json_object_set_new(entry, "changes", changes_of(c));
+	return entry_add(c, entry);
 }
 
 int vtap_audit_add_own(struct vtap_change *c, const char *action, const char *resource, const json_t *detail)
 {
 	char text[VTAP_TIME_STRLEN];
-	json_t *entry = json_pack("{s:s, s:s, s:s, s:s?, s:O?, s:o}", "time",
-				  vtap_time_format(vtap_change_time_s(c), text), "action", action, "outcome", "done",
-				  "resource", resource, "detail", (json_t *)detail, "changes", changes_of(c));
-	int r;
+	json_t *entry =
+	    json_pack("{s:s, s:s, s:s, s:s?, s:s?, s:O?, s:o}", "time", vtap_time_format(vtap_change_time_s(c), text),
+		      "action", action, "outcome", "done", "project", project_of(first_of(c)), "resource", resource,
+		      "detail", (json_t *)detail, "changes", changes_of(c));
 
-	if (!entry)
-		return -ENOMEM;
-	r = entry_put(c, entry);
-	json_decref(entry);
-	return r;
+	return entry ? entry_add(c, entry) : -ENOMEM;
 }
 
-struct refusal {
+struct queued { /* an entry that is a write by itself */
 	struct vtap_write write;
 	json_t *entry; /* owned */
 };
 
-static int refusal_run(struct vtap_change *c, void *userdata)
+static int queued_run(struct vtap_change *c, void *userdata)
 {
-	const struct refusal *refusal = userdata;
+	const struct queued *q = userdata;
 
-	return entry_put(c, refusal->entry);
+	return entry_put(c, q->entry);
 }
 
-static void refusal_done(int r, void *userdata)
+static void queued_done(int r, void *userdata)
 {
-	struct refusal *refusal = userdata;
+	struct queued *q = userdata;
+	const json_t *left_out = json_object_get(q->entry, "left_out");
 
-	json_decref(refusal->entry);
-	free(refusal);
+	if (r < 0 && left_out)
+		vtap_log_err(r, "%" JSON_INTEGER_FORMAT " refusals are missing in the audit log: %s",
+			     json_integer_value(left_out), strerror(-r));
+	json_decref(q->entry);
+	free(q);
+}
+
+/* Takes the entry; NULL = nothing. */
+static void queue(struct vtap_audit *a, json_t *entry)
+{
+	struct queued *q = entry ? calloc(1, sizeof(*q)) : NULL;
+
+	if (!q) {
+		json_decref(entry);
+		return;
+	}
+	q->entry = entry;
+	q->write = (struct vtap_write){.run = queued_run, .done = queued_done, .userdata = q};
+	vtap_write_queue(a->controller, &q->write);
 }
 
 void vtap_audit_refused(struct vtap_audit *a, const struct vtap_call *call)
 {
-	struct refusal *refusal;
+	queue(a, refusal_of(a, time(NULL), call, -EACCES));
+}
 
-	if (!refusal_is_due(a, call))
+void vtap_audit_acted(struct vtap_audit *a, const struct vtap_call *call)
+{
+	json_t *entry = entry_of(time(NULL), call, NULL);
+
+	if (entry)
+		outcome_set(entry, call, 0);
+	queue(a, entry);
+}
+
+static void tell_left_out(const struct vtap_refused *who, uint64_t left_out, void *userdata)
+{
+	struct vtap_audit *a = userdata;
+	char text[VTAP_TIME_STRLEN], reason[64];
+	json_t *entry;
+
+	snprintf(reason, sizeof(reason), "%" PRIu64 " more refusals were not written down", left_out);
+	entry = json_pack("{s:s, s:s, s:s, s:s?, s:s, s:s, s:I}", "time", vtap_time_format(time(NULL), text), "from",
+			  who->from, "action", "refusals", "project", *who->project ? who->project : NULL, "outcome",
+			  "refused", "reason", reason, "left_out", (json_int_t)left_out);
+	if (!entry)
 		return;
-	refusal = calloc(1, sizeof(*refusal));
-	if (!refusal)
-		return;
-	refusal->entry = entry_of(time(NULL), call);
-	if (!refusal->entry) {
-		free(refusal);
-		return;
-	}
-	outcome_set(refusal->entry, call, -EACCES);
-	left_out_set(a, refusal->entry, call);
-	refusal->write = (struct vtap_write){.run = refusal_run, .done = refusal_done, .userdata = refusal};
-	vtap_write_queue(a->controller, &refusal->write);
+	user_set(entry, a->controller, who->user);
+	if (*who->host)
+		(void)json_object_set_new(entry, "host", json_string(who->host));
+	queue(a, entry);
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct vtap_audit *a = userdata;
+
+	vtap_refusals_tell(a->refusals, loop_usec(a), false, tell_left_out, a);
+	if (vtap_refusals_left_out(a->refusals) > 0)
+		look_later(a);
+	return 0;
+}
+
+static int nothing(struct vtap_change *c, void *userdata)
+{
+	return 0;
+}
+
+void vtap_audit_end(struct vtap_audit *a)
+{
+	struct vtap_write last = {.run = nothing};
+
+	vtap_refusals_tell(a->refusals, loop_usec(a), true, tell_left_out, a);
+	(void)vtap_write_now(a->controller, &last);
 }

@@ -2,8 +2,10 @@
 #pragma once
 
 /*
- * The audit log: one entry for every write that was committed or refused, and for every request that was refused for who it came
- * from; under "audit/TIME", never changed, deleted when older than the retention.
+ * The audit log: one entry for every write that was committed or refused, for what acts beyond the store (captures, checks),
+ * and for every request that was refused for who it came from; under "audit/TIME", never changed, deleted when older than the
+ * retention. An entry has the project of the object that it is about. Floods of refusals are counted, see audit_refusals.h: the
+ * counts are entries, too.
  */
 
 #include "controller/api.h"
@@ -11,17 +13,19 @@
 #define VTAP_AUDIT_ENTRY_MAX_BYTES (128U << 10) /* resources that would make it larger are left out */
 #define VTAP_AUDIT_RETENTION_DAYS 365 /* unless told otherwise */
 #define VTAP_AUDIT_RETENTION_MAX_DAYS 3650
-#define VTAP_AUDIT_REFUSALS_PER_SECOND 10 /* of requests without valid credentials; more are counted in the next one */
 
 struct vtap_audit;
 
 int vtap_audit_new(struct vtap_controller *c, struct vtap_audit **ret_audit);
 struct vtap_audit *vtap_audit_free(struct vtap_audit *a);
 VTAP_DEFINE_CLEANUP(struct vtap_audit *, vtap_audit_free);
+/* Writes at once what is queued, or only counted yet: before the other parts end. */
+void vtap_audit_end(struct vtap_audit *a);
 
-/* As part of a change: what the call did (r >= 0), or why it was refused; a flood of refusals of nobody is counted only. */
+/* As part of a change: what the call did (r >= 0), or why it was refused. */
 int vtap_audit_add(struct vtap_change *c, const struct vtap_call *call, int r);
 /* What the controller did by itself; `resource` is an id or NULL, `detail` is borrowed or NULL. */
 int vtap_audit_add_own(struct vtap_change *c, const char *action, const char *resource, const json_t *detail);
-/* A request that got no further than its authentication or its role; written with the next batch. */
+/* A call that ended without a change, with the next batch: one that was refused, its answer is set; one that has acted. */
 void vtap_audit_refused(struct vtap_audit *a, const struct vtap_call *call);
+void vtap_audit_acted(struct vtap_audit *a, const struct vtap_call *call);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "basic/log.h"
+#include "controller/audit.h"
 #include "controller/call_private.h"
 
 static const char *const headers_unauthorized[] = {"WWW-Authenticate: Basic realm=\"vtap\", charset=\"UTF-8\"", NULL};
@@ -47,6 +48,22 @@ static void complete(struct vtap_api_call *c, int r)
 	(void)vtap_call_fail(call, r, NULL, "%s", vtap_problem_sentence(r));
 }
 
+/*
+ * Whoever was refused for who they are, and whatever would have changed something or acted; not what agents report, nor what
+ * was only tried, nor what the controller failed in.
+ */
+static bool is_refusal(const struct vtap_api_call *c)
+{
+	const struct vtap_api_route *route = c->call.route;
+	bool reads = strcmp(route->method, "GET") == 0 || (route->flags & VTAP_ROUTE_AGENT);
+	bool acts = !reads || (route->flags & (VTAP_ROUTE_WRITE | VTAP_ROUTE_ACTS));
+	unsigned status = c->call.status;
+
+	if (status < 400 || status >= 500 || c->call.dry_run)
+		return false;
+	return status == 401 || status == 403 || acts;
+}
+
 static int body_make(struct vtap_call *call, struct vtap_http_response *ret_response)
 {
 	if (call->text) {
@@ -71,6 +88,8 @@ void vtap_api_call_respond(struct vtap_api_call *c, int r, struct vtap_http_resp
 	struct vtap_http_response response = {};
 
 	complete(c, r);
+	if (!c->audited && is_refusal(c))
+		vtap_audit_refused(call->controller->audit, call);
 	if (call->status == 0)
 		call->status = call->answer || call->text ? 200 : 204;
 	response.status = call->status;

@@ -14,6 +14,7 @@ struct vtap_api_call {
 	bool inside; /* its handler runs, or has not run yet */
 	bool streams; /* became a stream: nothing is left to answer */
 	bool waits_for_batch; /* queued: the batch ends it */
+	bool audited; /* its refusal is in the log, or counted there */
 
 	/* As a write. */
 	struct vtap_write write;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "controller/api_trace.h"
+#include "controller/audit.h"
 #include "controller/feed_private.h"
 #include "controller/state.h"
 
@@ -125,6 +126,8 @@ static int set_answer(struct check *c)
 		}
 		(void)json_array_append_new(probes, probe_json(&c->probes[i]));
 	}
+	c->call->audit = json_pack("{s:s, s:b, s:s?}", "session", c->session, "ok", !hop, "hop", hop);
+	vtap_audit_acted(c->call->controller->audit, c->call);
 	c->call->answer = json_pack("{s:s, s:b, s:s?, s:O?, s:o}", "session", c->session, "ok", !hop, "hop", hop,
 				    "hops", shown->hops, "probes", probes);
 	return c->call->answer ? 0 : -ENOMEM;
@@ -153,8 +156,13 @@ static void on_answered(const json_t *answer, void *userdata)
 	check_free(c);
 }
 
+/* What came of it is not known. */
 static void on_gone(struct vtap_call *call)
 {
+	const struct check *c = call->userdata;
+
+	call->audit = json_pack("{s:s, s:n}", "session", c->session, "ok");
+	vtap_audit_acted(call->controller->audit, call);
 	check_free(call->userdata);
 }
 

@@ -284,14 +284,18 @@ struct vtap_controller *vtap_controller_free(struct vtap_controller *c)
 {
 	if (!c)
 		return NULL;
-	vtap_janitor_free(c->janitor);
+	if (c->api)
+		vtap_audit_end(c->audit);
 	if (c->writer)
 		vtap_writer_cancel(c->writer);
+	vtap_janitor_free(c->janitor);
 	vtap_access_free(c->access);
 	vtap_events_free(c->events);
 	if (c->writer)
 		vtap_writer_cancel(c->writer);
 	vtap_api_free(c->api);
+	if (c->writer)
+		vtap_writer_cancel(c->writer);
 	vtap_feed_free(c->feed);
 	vtap_audit_free(c->audit);
 	vtap_rules_free(c->rules);

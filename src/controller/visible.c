@@ -153,13 +153,17 @@ int vtap_call_resolve(const char *kinds, const char *text, char ret_id[VTAP_ID_S
 	return 0;
 }
 
+/* The one that it belongs to, or is; NULL = none. */
+static const char *project_of(const struct vtap_object *object)
+{
+	return strcmp(object->kind->name, "project") == 0 ? object->id : object->project;
+}
+
 /* What the route asks for, in the object's own project. */
 static bool may_use(struct vtap_call *call, const struct vtap_object *object)
 {
-	const char *project = object->project;
+	const char *project = project_of(object);
 
-	if (strcmp(object->kind->name, "project") == 0)
-		project = object->id;
 	if (!project || vtap_call_role_in(call, project) >= call->route->role)
 		return true;
 	(void)vtap_call_fail(call, -EACCES, NULL, "your role in project %s does not allow this", project);
@@ -185,6 +189,9 @@ struct vtap_object *vtap_call_object(struct vtap_call *call, const struct vtap_k
 				     vtap_error_quote(id_or_name, quoted), n.ids);
 		return NULL;
 	}
+	snprintf(call->object, sizeof(call->object), "%s", n.first->id);
+	snprintf(call->object_project, sizeof(call->object_project), "%s",
+		 project_of(n.first) ? project_of(n.first) : "");
 	return may_use(call, n.first) ? n.first : NULL;
 }
 

@@ -333,6 +333,7 @@ void vtap_write_queue(struct vtap_controller *c, struct vtap_write *write)
 
 struct now { /* of vtap_write_now() */
 	struct vtap_write *write;
+	bool done;
 	int result;
 };
 
@@ -347,6 +348,7 @@ static void now_done(int r, void *userdata)
 {
 	struct now *now = userdata;
 
+	now->done = true;
 	now->result = r;
 }
 
@@ -356,7 +358,7 @@ int vtap_write_now(struct vtap_controller *c, struct vtap_write *write)
 	struct vtap_write own = {.run = now_run, .done = now_done, .userdata = &now, .dry_run = write->dry_run};
 
 	vtap_write_queue(c, &own);
-	while (c->writer->first)
+	while (!now.done)
 		batch_run(c->writer, take(c->writer, BATCH_MAX));
 	if (write->done)
 		write->done(now.result, write->userdata);

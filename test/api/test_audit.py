@@ -3,8 +3,9 @@
 
 import concurrent.futures
 
-from base import ApiCase, unique
+from base import STORE, ApiCase, unique
 from case import main
+from controller import Controller
 
 
 class Audit(ApiCase):
@@ -33,6 +34,76 @@ class Audit(ApiCase):
                          [(403, viewer["id"]), (400, self.admin.get("/v1/whoami")["user"])])
         self.assertIn("address", entries[1]["reason"] + str(entries[1]))
         self.assertEqual(entries[2]["status"], 409)
+
+    def refused_entries(self, query=""):
+        return [entry for entry in self.entries(query) if entry["outcome"] == "refused"]
+
+    def test_refusals_of_what_changes_no_resource(self):
+        """Captures, checks, readers of the log, passwords, bodies that are none."""
+        viewer, session = self.make_user("viewer"), self.session()["id"]
+        for method, path in (("GET", f"/v1/sessions/{session}/capture"), ("POST", f"/v1/sessions/{session}/check"),
+                             ("GET", "/v1/audit")):
+            self.refused(403, method, path, client=viewer["client"])
+        self.refused(409, "POST", f"/v1/sessions/{session}/check")
+        self.refused(409, "GET", f"/v1/sessions/{session}/capture")
+        self.refused(400, "POST", "/v1/targets", "{")
+        self.refused(415, "POST", "/v1/targets", "{}", headers={"Content-Type": "text/plain"})
+        entries = self.refused_entries()
+        self.assertEqual([(entry["status"], entry["method"], entry.get("resource")) for entry in entries],
+                         [(403, "GET", session), (403, "POST", session), (403, "GET", None), (409, "POST", session),
+                          (409, "GET", session), (400, "POST", None), (415, "POST", None)])
+        self.assertEqual({entry["user"] for entry in entries[:3]}, {viewer["id"]})
+        self.assertTrue(all(entry["reason"] for entry in entries))
+        user = self.admin.post("/v1/users", {"name": unique("user"), "password": "a good password",
+                                             "roles": [{"project": self.project, "role": "viewer"}]})["id"]
+        self.refused(400, "PATCH", f"/v1/users/{user}", {"password": "short"}, client=self.admin)
+        self.refused(403, "POST", f"/v1/users/{user}/password", {"password": "another password", "current": "wrong"}, "current",
+                     client=self.login(user, "a good password"))
+        self.assertEqual([entry["status"] for entry in self.admin.all(f"/v1/audit?resource={user}")
+                          if entry["outcome"] == "refused"], [400, 403])
+
+    def login(self, user, password):
+        return self.client(self.controller.anonymous().post("/v1/login", {"user": user, "password": password})["token"])
+
+    def test_what_is_no_refusal(self):
+        """Who reads and finds nothing, or asks for nonsense, is refused nothing that concerns others."""
+        self.session()
+        before = self.entries()
+        self.refused(404, "GET", "/v1/targets/nothing")
+        self.refused(400, "GET", "/v1/targets?limit=0")
+        self.assertEqual(self.entries(), before)
+
+    def test_the_project_is_that_of_the_object(self):
+        """Whatever project the call was made in, and whether it was refused or not."""
+        other = self.admin.post("/v1/projects", {"name": unique("other")})["id"]
+        target, filter_id = self.target(), self.filter()
+        before = len(self.entries())
+        calls = [("PATCH", f"/v1/targets/{target}", {"ttl": 3}), ("POST", f"/v1/targets/{target}/disable", None),
+                 ("POST", f"/v1/filters/{filter_id}/rules", {"direction": "in", "number": 1}),
+                 ("PUT", f"/v1/filters/{filter_id}/rules", {"rules": []}), ("DELETE", f"/v1/targets/{target}", None),
+                 ("PATCH", f"/v1/projects/{self.project}", {"description": "x"})]
+        for number, (method, path, body) in enumerate(calls):
+            self.admin.call(method, path, body, {"X-Vtap-Project": other} if number % 2 else None)
+        user = self.make_user(roles=[{"project": self.project, "role": "viewer"}, {"project": other, "role": "admin"}])
+        self.refused(403, "DELETE", f"/v1/filters/{filter_id}", client=user["client"], headers={"X-Vtap-Project": other})
+        self.refused(403, "GET", f"/v1/sessions/{self.session()['id']}/capture", client=user["client"],
+                     headers={"X-Vtap-Project": other})
+        entries = self.entries()[before:]
+        self.assertEqual([entry["method"] for entry in entries if entry["outcome"] == "done"][:6], [call[0] for call in calls])
+        self.assertEqual([entry["method"] for entry in entries if entry["outcome"] == "refused"], ["DELETE", "GET"])
+        made = self.admin.all(f"/v1/audit?project={other}")
+        self.assertEqual([(entry["method"], entry["path"]) for entry in made], [("POST", "/v1/projects")])
+
+    def test_what_belongs_to_no_project(self):
+        host = self.api.post("/v1/hosts", {"name": unique("host")})["id"]
+        self.api.post(f"/v1/hosts/{host}/token")
+        self.refused(400, "POST", "/v1/hosts", {"name": 7})
+        self.refused(403, "POST", f"/v1/hosts/{host}/token", client=self.make_user("admin")["client"])
+        self.assertEqual([entry for entry in self.entries() if host in str(entry)], [])
+        entries = self.admin.all(f"/v1/audit?resource={host}")
+        self.assertEqual([(entry["path"], entry["outcome"], entry["project"]) for entry in entries],
+                         [("/v1/hosts", "done", None), (f"/v1/hosts/{host}/token", "done", None),
+                          (f"/v1/hosts/{host}/token", "refused", None)])
 
     def test_failed_logins(self):
         name = unique("nobody")
@@ -105,6 +176,35 @@ class Flood(ApiCase):
                 with concurrent.futures.ThreadPoolExecutor(8) as pool:
                     self.assertEqual({status for statuses in pool.map(knock, range(8)) for status in statuses}, {401})
                 self.assertLess(len(self.admin.all("/v1/audit")) - before, 200)
+
+
+class UserFlood(ApiCase):
+    def setUp(self):
+        self.controller = Controller(store=STORE)
+        self.addCleanup(self.controller.close)
+        self.admin = self.controller.client()
+        self.addCleanup(self.admin.close)
+        super().setUp()
+
+    def test_a_flood_of_one_user_is_counted_and_told(self):
+        """So many are written down, the others are counted; another one's are there all the same."""
+        users = [self.make_user("viewer") for _ in range(2)]
+        for _ in range(125):
+            self.refused(403, "POST", "/v1/targets", {"address": "10.9.0.1"}, client=users[0]["client"])
+            self.refused(403, "GET", "/v1/audit", client=users[0]["client"])
+        self.refused(403, "GET", "/v1/audit", client=users[1]["client"])
+        for user, count in ((users[0], 100), (users[1], 1)):
+            entries = self.admin.all(f"/v1/audit?user={user['id']}")
+            self.assertEqual(len(entries), count)
+        if STORE == "memory":
+            return
+        self.controller.restart()
+        entries = self.controller.client().all(f"/v1/audit?user={users[0]['id']}&project={self.project}")
+        self.assertEqual(len(entries), 101)
+        self.assertEqual((entries[-1]["action"], entries[-1]["left_out"], entries[-1]["outcome"], entries[-1]["project"],
+                          entries[-1]["user_name"], entries[-1]["from"]),
+                         ("refusals", 150, "refused", self.project, users[0]["name"], "127.0.0.1"))
+        self.assertIn("150", entries[-1]["reason"])
 
 
 class Events(ApiCase):

@@ -340,7 +340,8 @@ class FollowTest(AgentCase):
         self.assertEqual(other.plan["sessions"][0]["sources"][0]["device"], "tap7")
         one.poll()
         self.assertEqual(one.plan["sessions"], [])
-        self.assertIn("follow", [entry.get("action") for entry in self.admin.all(f"/v1/audit?resource={interface}")])
+        entries = self.admin.all(f"/v1/audit?resource={interface}&project={self.project}")
+        self.assertEqual([entry["detail"]["to_device"] for entry in entries if entry.get("action") == "follow"], ["tap7"])
 
     def test_another_device_of_the_same_host(self):
         events = self.controller.events()

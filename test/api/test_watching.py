@@ -3,6 +3,7 @@
 
 import struct
 import threading
+import time
 
 from agents import AgentCase
 from case import main
@@ -98,6 +99,26 @@ class CheckTest(AgentCase):
                           request["packet"]["protocol"]), ("in", "10.0.0.5", 443, 6))
         self.assertEqual(request["packet"]["destination_mac"], "02:00:00:00:00:05")
         self.refused(404, "POST", f"/agent/v1/answer/{request['id']}", {}, client=self.agent_.client)
+
+    def logged_checks(self):
+        """What the log says of each: the outcome, whether it arrived, and who lost it."""
+        entries = self.admin.all(f"/v1/audit?resource={self.session_}&project={self.project}")
+        return [(entry["outcome"], entry["detail"]["ok"], entry["detail"].get("hop")) for entry in entries
+                if entry["path"].endswith("/check")]
+
+    def test_the_log_has_what_came_of_it(self):
+        self.check({"hops": [{"hop": "source", "state": "failed", "detail": ""}]})
+        self.check({"hops": [{"hop": hop, "state": "ok", "detail": ""} for hop in ("source", "filter", "delivery", "path")]})
+        expected = [("done", False, "source"), ("done", True, None)]
+        self.assertEqual(self.logged_checks(), expected)
+        client, poll = self.client(), self.agent_.start_poll()
+        client.connection.request("POST", f"/v1/sessions/{self.session_}/check", headers=client.headers)
+        self.agent_.join_poll(poll)
+        client.close()  # who asked is gone, and the probe was sent all the same
+        deadline = time.monotonic() + 30
+        while self.logged_checks() == expected:
+            self.assertLess(time.monotonic(), deadline)
+        self.assertEqual(self.logged_checks(), [*expected, ("done", None, None)])
 
     def test_a_probe_that_is_lost(self):
         hops = [{"hop": "source", "state": "ok", "detail": ""},
