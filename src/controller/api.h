@@ -107,7 +107,7 @@ extern const struct vtap_api_route vtap_api_routes_trace[]; /* api_trace.c */
  */
 int vtap_call_fail(struct vtap_call *call, int code, const char *field, const char *format, ...) VTAP_PRINTF(4, 5);
 int vtap_call_fail_error(struct vtap_call *call, const struct vtap_error *error);
-int vtap_call_fail_quota(struct vtap_call *call, enum vtap_quota quota, uint64_t limit, uint64_t used);
+int vtap_call_fail_quota(struct vtap_call *call, enum vtap_quota quota, uint64_t limit, uint64_t used, uint64_t wanted);
 /*
  * Ends a call that its handler kept: `r` as a handler would have returned it. Never from inside the handler. A call whose client
  * has gone without a `gone` of the handler's is ended like any other.

@@ -149,18 +149,27 @@ static int normalize(struct vtap_call *call, const json_t *input, const json_t *
 	return vtap_call_fail_error(call, &placed);
 }
 
-static int check_quota(struct vtap_call *call, const struct vtap_object *filter, const uint64_t used[2],
-		       const uint64_t wanted[2])
+static int check_growth(struct vtap_call *call, const struct vtap_object *filter, enum vtap_quota quota, uint64_t used,
+			uint64_t after)
 {
+	return vtap_relate_check_quota(call, filter->project, quota, used, after > used ? after - used : 0);
+}
+
+/* after: how many rules of each direction there shall be. */
+static int check_quota(struct vtap_call *call, const struct vtap_object *filter,
+		       const uint64_t after[VTAP_DIRECTION_MAX])
+{
+	uint64_t used_sum = 0, after_sum = 0;
 	int r = 0;
 
-	for (size_t i = 0; r >= 0 && i < VTAP_DIRECTION_MAX; i++)
-		if (wanted[i] > 0)
-			r = vtap_relate_check_quota(call, filter->project, VTAP_QUOTA_RULES_PER_FILTER_DIRECTION,
-						    used[i], wanted[i]);
-	return r < 0 ? r
-		     : vtap_relate_check_quota(call, filter->project, VTAP_QUOTA_RULES_PER_FILTER, used[0] + used[1],
-					       wanted[0] + wanted[1]);
+	for (size_t i = 0; r >= 0 && i < VTAP_DIRECTION_MAX; i++) {
+		uint64_t used = vtap_rules_count(call->controller->rules, filter, (enum vtap_direction)i);
+
+		used_sum += used;
+		after_sum += after[i];
+		r = check_growth(call, filter, VTAP_QUOTA_RULES_PER_FILTER_DIRECTION, used, after[i]);
+	}
+	return r < 0 ? r : check_growth(call, filter, VTAP_QUOTA_RULES_PER_FILTER, used_sum, after_sum);
 }
 
 /* Before one more is put, or one that there is moves to the other direction. */
@@ -170,18 +179,18 @@ static int check_one(struct vtap_call *call, const struct vtap_object *filter, c
 	const struct vtap_rules *rules = call->controller->rules;
 	enum vtap_direction direction = direction_of(rule);
 	const json_t *holder = vtap_rules_at(rules, filter, direction, number_of(rule));
-	uint64_t used[VTAP_DIRECTION_MAX], wanted[VTAP_DIRECTION_MAX] = {};
+	uint64_t after[VTAP_DIRECTION_MAX];
 
 	if (holder && (!current || strcmp(id_of(holder), id_of(current)) != 0))
 		return vtap_call_fail(call, -EEXIST, "number",
 				      "rule %s has this number in this direction already: choose another one",
 				      id_of(holder));
 	for (size_t i = 0; i < VTAP_DIRECTION_MAX; i++)
-		used[i] = vtap_rules_count(rules, filter, (enum vtap_direction)i);
+		after[i] = vtap_rules_count(rules, filter, (enum vtap_direction)i);
 	if (current)
-		used[direction_of(current)]--;
-	wanted[direction] = 1;
-	return check_quota(call, filter, used, wanted);
+		after[direction_of(current)]--;
+	after[direction]++;
+	return check_quota(call, filter, after);
 }
 
 static int put_one(struct vtap_call *call, struct vtap_change *change, struct vtap_object *filter, const json_t *rule,
@@ -386,21 +395,20 @@ static int replacement_read(struct vtap_call *call, const struct vtap_object *fi
 
 static int replacement_check(struct vtap_call *call, const struct vtap_object *filter, const struct replacement *p)
 {
-	const uint64_t used[VTAP_DIRECTION_MAX] = {};
-	uint64_t wanted[VTAP_DIRECTION_MAX] = {};
+	uint64_t after[VTAP_DIRECTION_MAX] = {};
 	char field[48];
 
 	for (size_t i = 0; i < p->count; i++) {
 		const struct placed *at = &p->rules[i];
 
-		wanted[direction_of(at->rule)]++;
+		after[direction_of(at->rule)]++;
 		if (i == 0 || place_of(at->rule) != place_of(p->rules[i - 1].rule))
 			continue;
 		snprintf(field, sizeof(field), "rules[%zu].number", VTAP_MAX(at->index, p->rules[i - 1].index));
 		return vtap_call_fail(call, -EEXIST, field, "is that of rules[%zu] in the same direction",
 				      VTAP_MIN(at->index, p->rules[i - 1].index));
 	}
-	return check_quota(call, filter, used, wanted);
+	return check_quota(call, filter, after);
 }
 
 static int replace_all(struct vtap_call *call, struct vtap_change *change, struct vtap_object *filter,

@@ -119,15 +119,16 @@ int vtap_call_fail_error(struct vtap_call *call, const struct vtap_error *error)
 	return fail(call, error->code, status, error->field, error->text);
 }
 
-int vtap_call_fail_quota(struct vtap_call *call, enum vtap_quota quota, uint64_t limit, uint64_t used)
+int vtap_call_fail_quota(struct vtap_call *call, enum vtap_quota quota, uint64_t limit, uint64_t used, uint64_t wanted)
 {
 	struct vtap_error e = {};
 
-	(void)vtap_quota_check(quota, limit, used, limit + 1, &e);
+	(void)vtap_quota_check(quota, limit, used, wanted, &e);
 	(void)fail(call, -EDQUOT, vtap_problem_status(-EDQUOT), NULL, e.text);
 	if (json_object_set_new(call->answer, "quota", json_string(vtap_quota_attributes[quota].name)) < 0 ||
 	    json_object_set_new(call->answer, "limit", json_integer((json_int_t)limit)) < 0 ||
-	    json_object_set_new(call->answer, "used", json_integer((json_int_t)used)) < 0)
+	    json_object_set_new(call->answer, "used", json_integer((json_int_t)used)) < 0 ||
+	    json_object_set_new(call->answer, "wanted", json_integer((json_int_t)wanted)) < 0)
 		return -ENOMEM;
 	return -EDQUOT;
 }

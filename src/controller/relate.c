@@ -44,8 +44,9 @@ int vtap_relate_check_quota(struct vtap_call *call, const char *project, enum vt
 	if (!object)
 		return 0;
 	limit = vtap_quota_of_project(object->value, quota);
-	return vtap_quota_check(quota, limit, used, wanted, NULL) < 0 ? vtap_call_fail_quota(call, quota, limit, used)
-								      : 0;
+	return vtap_quota_check(quota, limit, used, wanted, NULL) < 0
+		   ? vtap_call_fail_quota(call, quota, limit, used, wanted)
+		   : 0;
 }
 
 /* How many of a kind a project may have. */

@@ -55,7 +55,8 @@ struct others { /* what is asked of the other sessions at an interface */
 	const json_t *session; /* as it shall be */
 	const char *interface;
 	char field[32];
-	uint64_t used;
+	bool is_new; /* it was no source of the session before */
+	uint64_t used; /* sessions that name it, this one too if it did before */
 };
 
 /* Exclusive sessions that name an interface have different numbers there; enabled or not, so that enabling finds no conflict. */
@@ -63,9 +64,9 @@ static int number_differs(struct vtap_object *other, void *userdata)
 {
 	struct others *o = userdata;
 
+	o->used++;
 	if (other == o->self)
 		return 0;
-	o->used++;
 	if (strcmp(text_of(o->session, "mode"), "exclusive") != 0 ||
 	    strcmp(text_of(other->value, "mode"), "exclusive") != 0 ||
 	    !json_equal(json_object_get(other->value, "number"), json_object_get(o->session, "number")))
@@ -108,7 +109,7 @@ static int check_interface(struct others *o)
 	r = vtap_objects_referrers(objects, o->interface, vtap_kind_find("session"), number_differs, o);
 	if (r >= 0)
 		r = vtap_relate_check_quota(o->call, text_of(o->session, "project"), VTAP_QUOTA_SESSIONS_PER_INTERFACE,
-					    o->used, 1);
+					    o->used, o->is_new ? 1 : 0);
 	if (r >= 0)
 		r = vtap_objects_referrers(objects, o->interface, vtap_kind_find("target"), target_is_unused, o);
 	return r;
@@ -119,8 +120,8 @@ static int check_source(struct others *o, const json_t *before, const char *sour
 	struct vtap_call *call = o->call;
 	const struct vtap_object *object = get(call, source);
 	const char *project = text_of(o->session, "project");
-	bool is_new =
-	    !has_source(before, source); /* those that were allowed once may stay: the resolver leaves them out */
+	/* Those that were allowed once may stay: the resolver leaves them out. */
+	bool is_new = !has_source(before, source);
 
 	if (!object) /* a selector: its interfaces are the project's own */
 		return 0;
@@ -134,6 +135,7 @@ static int check_source(struct others *o, const json_t *before, const char *sour
 	if (!is_kind(object, "interface") && !is_kind(object, "wire"))
 		return 0;
 	o->interface = object->id;
+	o->is_new = is_new;
 	o->used = 0;
 	return check_interface(o);
 }
@@ -163,7 +165,6 @@ static bool is_in_network(const struct vtap_call *call, const json_t *session, c
 
 struct in_network {
 	const struct vtap_call *call;
-	const struct vtap_object *self;
 	const char *network;
 	uint64_t count;
 };
@@ -172,7 +173,7 @@ static int count_in_network(struct vtap_object *session, void *userdata)
 {
 	struct in_network *n = userdata;
 
-	n->count += session != n->self && is_in_network(n->call, session->value, n->network);
+	n->count += is_in_network(n->call, session->value, n->network);
 	return 0;
 }
 
@@ -192,10 +193,9 @@ static int check_networks(struct vtap_call *call, const struct vtap_object *befo
 		return 0;
 	json_array_foreach(json_object_get(session, "sources"), i, source)
 	{
-		struct in_network n = {.call = call, .self = before};
+		struct in_network n = {.call = call, .network = network_of(call, json_string_value(source))};
 
-		n.network = network_of(call, json_string_value(source));
-		if (!n.network)
+		if (!n.network || (before && is_in_network(call, before->value, n.network)))
 			continue;
 		(void)vtap_objects_referrers(objects, project, kind, count_in_network, &n);
 		r = vtap_relate_check_quota(call, project, VTAP_QUOTA_SESSIONS_PER_NETWORK, n.count, 1);
@@ -205,15 +205,25 @@ static int check_networks(struct vtap_call *call, const struct vtap_object *befo
 	return r;
 }
 
+static uint64_t source_count(const json_t *session)
+{
+	return json_array_size(json_object_get(session, "sources"));
+}
+
+static uint64_t growth(uint64_t before, uint64_t after)
+{
+	return after > before ? after - before : 0;
+}
+
 static int check_sources(struct vtap_call *call, const struct vtap_object *before, const json_t *session)
 {
 	struct others o = {.call = call, .self = before, .session = session};
 	const json_t *sources = json_object_get(session, "sources"), *source;
-	size_t i;
+	size_t used = before ? source_count(before->value) : 0, i;
 	int r;
 
-	r = vtap_relate_check_quota(call, text_of(session, "project"), VTAP_QUOTA_SOURCES_PER_SESSION, 0,
-				    json_array_size(sources));
+	r = vtap_relate_check_quota(call, text_of(session, "project"), VTAP_QUOTA_SOURCES_PER_SESSION, used,
+				    growth(used, json_array_size(sources)));
 	json_array_foreach(sources, i, source)
 	{
 		if (r < 0)
@@ -250,17 +260,11 @@ static int check_receiver(struct vtap_call *call, const struct vtap_object *self
 				      &r);
 }
 
-struct sources_used {
-	const struct vtap_object *self;
-	uint64_t count;
-};
-
 static int count_sources(struct vtap_object *session, void *userdata)
 {
-	struct sources_used *u = userdata;
+	uint64_t *count = userdata;
 
-	if (session != u->self)
-		u->count += json_array_size(json_object_get(session->value, "sources"));
+	*count += source_count(session->value);
 	return 0;
 }
 
@@ -270,7 +274,7 @@ static int check_target(struct vtap_call *call, const struct vtap_object *before
 	const struct vtap_objects *objects = call->controller->objects;
 	const char *target = text_of(session, "target"), *receiver = receiver_of(call, session);
 	const char *project = text_of(session, "project");
-	struct sources_used u = {.self = before};
+	uint64_t used = 0;
 	bool is_new = !before || strcmp(text_of(before->value, "target"), target) != 0;
 	int r = 0;
 
@@ -279,9 +283,9 @@ static int check_target(struct vtap_call *call, const struct vtap_object *before
 					    vtap_objects_referrer_count(objects, target, kind), 1);
 	if (r < 0 || !receiver)
 		return r;
-	(void)vtap_objects_referrers(objects, target, kind, count_sources, &u);
-	r = vtap_relate_check_quota(call, project, VTAP_QUOTA_SOURCES_PER_TARGET, u.count,
-				    json_array_size(json_object_get(session, "sources")));
+	(void)vtap_objects_referrers(objects, target, kind, count_sources, &used);
+	r = vtap_relate_check_quota(call, project, VTAP_QUOTA_SOURCES_PER_TARGET, used,
+				    growth(is_new ? 0 : source_count(before->value), source_count(session)));
 	if (r < 0 || !json_is_true(json_object_get(session, "enabled")))
 		return r;
 	return check_receiver(call, before, receiver, "target");

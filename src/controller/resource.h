@@ -33,6 +33,9 @@ int vtap_relate_check_unused(struct vtap_call *call, const struct vtap_object *o
 int vtap_relate_put_session(struct vtap_call *call, const struct vtap_object *before, json_t *resource);
 int vtap_relate_put_target(struct vtap_call *call, const struct vtap_object *before, json_t *resource);
 
-/* Whether one more would be too much: the quota of the project. */
+/*
+ * Whether so much more than is used would be too much: the quota of the project. What needs nothing more is never refused: a lower
+ * quota takes nothing away that is there, and what is there can still be changed.
+ */
 int vtap_relate_check_quota(struct vtap_call *call, const char *project, enum vtap_quota quota, uint64_t used,
 			    uint64_t wanted);

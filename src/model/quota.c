@@ -115,9 +115,10 @@ uint64_t vtap_quota_of_project(const json_t *project, enum vtap_quota quota)
 
 int vtap_quota_check(enum vtap_quota quota, uint64_t limit, uint64_t used, uint64_t wanted, struct vtap_error *reterr)
 {
-	if (used <= limit && wanted <= limit - used)
+	if (wanted == 0 || (used <= limit && wanted <= limit - used))
 		return 0;
-	return vtap_error_set(reterr, -EDQUOT, 0, NULL,
-			      "quota %s: at most %" PRIu64 " %s are allowed, and %" PRIu64 " are in use",
-			      vtap_quota_attributes[quota].name, limit, vtap_quota_attributes[quota].help, used);
+	return vtap_error_set(
+	    reterr, -EDQUOT, 0, NULL,
+	    "quota %s: at most %" PRIu64 " %s are allowed, %" PRIu64 " are in use, and this needs %" PRIu64 " more",
+	    vtap_quota_attributes[quota].name, limit, vtap_quota_attributes[quota].help, used, wanted);
 }

@@ -51,7 +51,7 @@ uint64_t vtap_quota_limit(enum vtap_profile profile, const json_t *overrides, en
 /* The same of a normalised project. */
 uint64_t vtap_quota_of_project(const json_t *project, enum vtap_quota quota);
 /*
- * The refusal of one more than the limit: 0 if used + wanted <= limit; else -EDQUOT with a sentence that names quota, limit
- * and use.
+ * The refusal of more than the limit: 0 if nothing more is wanted, however much is in use since the limit was lowered, or if
+ * used + wanted <= limit; else -EDQUOT with a sentence that names all three.
  */
 int vtap_quota_check(enum vtap_quota quota, uint64_t limit, uint64_t used, uint64_t wanted, struct vtap_error *reterr);

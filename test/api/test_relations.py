@@ -243,7 +243,7 @@ class Quotas(ApiCase):
         self.over("sources_per_target", 3, 2, "POST", "/v1/sessions",
                   self.session_body(sources=[self.interface(), self.interface()], target=target))
         self.session(sources=[self.interface()], target=target)
-        self.over("sources_per_target", 3, 1, "PATCH", f"/v1/sessions/{first['id']}",
+        self.over("sources_per_target", 3, 3, "PATCH", f"/v1/sessions/{first['id']}",
                   {"sources": [self.interface(), self.interface(), self.interface()]})
 
     def test_sessions_of_a_network(self):
@@ -255,6 +255,39 @@ class Quotas(ApiCase):
         self.session()
         for source in (network, subnet, self.interface(network=network)):
             self.over("sessions_per_network", 2, 2, "POST", "/v1/sessions", self.session_body(sources=[source], number=7))
+
+    def test_lowered_below_what_there_is(self):
+        """What is there can be changed all the same, as long as it needs no more of what is short."""
+        network = self.api.post("/v1/networks", {"cidrs": ["10.0.0.0/16"]})["id"]
+        shared = self.interface(network=network)
+        target = self.api.post("/v1/targets", {"interface": self.interface()})["id"]
+        filter_id = self.filter()
+        made = [self.session(number=number, sources=[shared, self.interface(network=network)], target=target, filter=filter_id)
+                for number in range(1, 5)]
+        path = f"/v1/sessions/{made[3]['id']}"
+        for quota, more, used, body in (
+                ("sessions_per_network", {"sources": [network]}, 4, None),
+                ("sources_per_target", {"target": target}, 8, {"sources": [*made[3]["sources"], self.interface()]}),
+                ("sources_per_session", {"sources": [self.interface() for _ in range(3)]}, 2,
+                 {"sources": [*made[3]["sources"], self.interface()]}),
+                ("sessions_per_interface", {"sources": [shared]}, 4, None),
+                ("sessions_per_target", {"target": target}, 4, None),
+                ("sessions_per_filter", {"filter": filter_id}, 4, None)):
+            with self.subTest(quota):
+                self.limit(**{quota: 1})
+                for change in ({"description": quota}, {"enabled": False}, {"number": 9}, {"enabled": True, "number": 4},
+                               {"sources": list(reversed(made[3]["sources"]))}):
+                    self.api.patch(path, change)
+                if body:
+                    self.over(quota, 1, used, "PATCH", path, body)
+                problem = self.refused(422, "POST", "/v1/sessions", self.session_body(number=8, **more))
+                self.assertEqual((problem["quota"], problem["limit"]), (quota, 1))
+                self.limit(**{quota: None})
+        self.limit(sources_per_session=1)
+        self.api.patch(path, {"sources": [shared]})
+        problem = self.refused(422, "POST", "/v1/sessions", self.session_body(sources=[self.interface(), self.interface()]))
+        self.assertEqual((problem["used"], problem["wanted"]), (0, 2))
+        self.assertIn("0 are in use, and this needs 2 more", problem["detail"])
 
     def test_profiles(self):
         figures = {"aws": {"sessions_per_interface": 3, "sources_per_session": 1},

@@ -220,5 +220,22 @@ class Many(ApiCase):
         self.refused(422, "PUT", path, {"rules": [rule(1), rule(2), rule(1, "out"), rule(2, "out")]})
         self.api.put(path, {"rules": [rule(1), rule(2), rule(1, "out")]})
 
+    def test_quotas_below_what_there_is(self):
+        path = f"/v1/filters/{self.filter()}/rules"
+        made = [self.api.post(path, rule(number))["id"] for number in range(1, 5)]
+        self.api.post(path, rule(1, "out"))
+        for quota in ("rules_per_filter", "rules_per_filter_direction"):
+            with self.subTest(quota):
+                self.admin.patch(f"/v1/projects/{self.project}", {"quotas": {quota: 2}})
+                self.api.patch(f"/v1/rules/{made[0]}", {"description": quota})
+                self.api.patch(f"/v1/rules/{made[0]}", {"number": 9})
+                self.api.patch(f"/v1/rules/{made[0]}", {"number": 1})
+                self.api.put(path, {"rules": [rule(number) for number in range(1, 5)] + [rule(1, "out")]})
+                made = [item["id"] for item in self.api.all(path) if item["direction"] == "in"]
+                problem = self.refused(422, "PUT", path, {"rules": [rule(number) for number in range(1, 7)]})
+                self.assertEqual(problem["quota"], quota)
+                self.assertEqual(self.refused(422, "POST", path, rule(7))["quota"], quota)
+                self.admin.patch(f"/v1/projects/{self.project}", {"quotas": {quota: None}})
+
 
 main()

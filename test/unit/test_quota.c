@@ -79,10 +79,11 @@ static void test_refusal(void **state)
 	assert_int_equal(vtap_quota_check(VTAP_QUOTA_SESSIONS, 3, 2, 1, &error), 0);
 	assert_int_equal(error.code, 0);
 	assert_int_equal(vtap_quota_check(VTAP_QUOTA_SESSIONS, 3, 3, 1, &error), -EDQUOT);
-	assert_string_equal(error.text,
-			    "quota sessions: at most 3 sessions of the project are allowed, and 3 are in use");
+	assert_string_equal(error.text, "quota sessions: at most 3 sessions of the project are allowed, 3 are in use, "
+					"and this needs 1 more");
 	/* The limit was lowered below what is in use. */
-	assert_int_equal(vtap_quota_check(VTAP_QUOTA_SESSIONS, 3, 5, 0, &error), -EDQUOT);
+	assert_int_equal(vtap_quota_check(VTAP_QUOTA_SESSIONS, 3, 5, 0, NULL), 0);
+	assert_int_equal(vtap_quota_check(VTAP_QUOTA_SESSIONS, 3, 5, 1, NULL), -EDQUOT);
 	assert_int_equal(vtap_quota_check(VTAP_QUOTA_SESSIONS, 3, 1, UINT64_MAX, &error), -EDQUOT);
 	assert_int_equal(vtap_quota_check(VTAP_QUOTA_SESSIONS, 0, 0, 0, NULL), 0);
 	assert_int_equal(vtap_quota_check(VTAP_QUOTA_SESSIONS, 0, 0, 1, NULL), -EDQUOT);
