@@ -340,6 +340,7 @@ int vtap_dataplane_open(const struct vtap_dataplane_options *options, struct vta
 	if (!d)
 		return -ENOMEM;
 	d->lock_fd = -1;
+	d->net = options->net;
 	libbpf_set_print(on_libbpf_print);
 	d->tcx = options->hook != VTAP_HOOK_CLSACT && tcx_supported();
 	if (options->hook == VTAP_HOOK_TCX && !d->tcx)
@@ -369,6 +370,8 @@ int vtap_dataplane_open(const struct vtap_dataplane_options *options, struct vta
 	r = vtap_dataplane_attachments_load(d);
 	if (r >= 0 && other_kind_attached(d))
 		r = vtap_dataplane_sources_stop(d);
+	if (r >= 0)
+		r = vtap_dataplane_leftovers_stop(d);
 	if (r < 0)
 		return vtap_error_set(reterr, r, 0, "", "what is attached cannot be read back: %s", strerror(-r));
 	*ret_dataplane = VTAP_STEAL(d);
@@ -418,18 +421,24 @@ int vtap_dataplane_open_pinned(const char *pin_dir, struct vtap_dataplane **ret_
 		enum vtap_map map;
 		uint32_t value_bytes, entries;
 	} read[] = {
+	    {VTAP_MAP_PORT_INDEX, sizeof(uint32_t), VTAP_ABI_PORTS},
+	    {VTAP_MAP_PORTS, sizeof(struct vtap_port), VTAP_ABI_PORTS},
+	    {VTAP_MAP_PLANS, sizeof(struct vtap_plan), VTAP_ABI_PLANS},
 	    {VTAP_MAP_SESSIONS, sizeof(uint32_t), VTAP_ABI_SESSIONS},
 	    {VTAP_MAP_DELIVERIES, sizeof(struct vtap_delivery), VTAP_ABI_DELIVERIES},
 	    {VTAP_MAP_COUNTERS, sizeof(struct vtap_counters), VTAP_ABI_SESSIONS * 2},
 	    {VTAP_MAP_SLOT_NAMES, sizeof(struct vtap_slot_name), VTAP_ABI_SESSIONS},
 	};
 	VTAP_CLEANUP(vtap_dataplane_freep) struct vtap_dataplane *d = NULL;
+	bool any = false;
 	int r;
 
 	r = vtap_dataplane_open_any(pin_dir, &d);
 	if (r < 0)
 		return r;
-	if (d->map_fds[VTAP_MAP_SLOT_NAMES] < 0)
+	for (size_t i = 0; i < VTAP_MAP_MAX; i++)
+		any = any || d->map_fds[i] >= 0;
+	if (!any && !d->attached_count)
 		return -ENOENT;
 	for (size_t i = 0; i < VTAP_ARRAY_SIZE(read); i++) {
 		if (!map_readable(d->map_fds[read[i].map], read[i].value_bytes, read[i].entries))
@@ -454,6 +463,7 @@ struct vtap_dataplane *vtap_dataplane_free(struct vtap_dataplane *d)
 	mirror__destroy(d->skeleton);
 	vtap_closep(&d->lock_fd);
 	free(d->attached);
+	free(d->made);
 	free(d->pin_dir);
 	free(d);
 	return NULL;
@@ -464,6 +474,12 @@ int vtap_dataplane_commit(struct vtap_dataplane *d)
 	char path[PATH_MAX];
 	int r;
 
+	if (!d->swept) {
+		r = vtap_dataplane_leftovers_remove(d);
+		if (r < 0)
+			return r;
+		d->swept = true;
+	}
 	if (!d->commit_needed)
 		return 0;
 	for (size_t i = 0; i < VTAP_MAP_MAX; i++) {
@@ -478,6 +494,17 @@ int vtap_dataplane_commit(struct vtap_dataplane *d)
 	}
 	d->commit_needed = false;
 	return 0;
+}
+
+bool vtap_dataplane_pins_complete(const struct vtap_dataplane *d)
+{
+	char path[PATH_MAX];
+
+	for (size_t i = 0; d->pin_dir && !d->commit_needed && i < VTAP_MAP_MAX; i++) {
+		if (vtap_dataplane_path(d->pin_dir, "maps", vtap_map_names[i], path) >= 0 && access(path, F_OK) < 0)
+			return false;
+	}
+	return vtap_dataplane_attachments_pinned(d);
 }
 
 bool vtap_dataplane_uses_tcx(const struct vtap_dataplane *d)

@@ -13,6 +13,7 @@
 #include "bpf/mirror_abi.h"
 
 struct vtap_dataplane;
+struct vtap_net;
 
 enum vtap_hook_kind { VTAP_HOOK_AUTO, VTAP_HOOK_TCX, VTAP_HOOK_CLSACT };
 
@@ -26,6 +27,7 @@ enum vtap_program {
 struct vtap_dataplane_options {
 	const char *pin_dir; /* on a bpffs; NULL = nothing is pinned, everything ends with the process */
 	enum vtap_hook_kind hook;
+	struct vtap_net *net; /* borrowed, outlives it; NULL = clsact qdiscs that it makes stay behind */
 };
 
 /*
@@ -40,12 +42,18 @@ VTAP_DEFINE_CLEANUP(struct vtap_dataplane *, vtap_dataplane_free);
 
 /*
  * Opens what is pinned for reading only, programs not loaded: for a status without an agent. -ENOENT: nothing is pinned.
- * -EPROTO: another version's layout.
+ * -EPROTO: another version's layout, or parts are missing.
  */
 int vtap_dataplane_open_pinned(const char *pin_dir, struct vtap_dataplane **ret_dataplane);
 
-/* Pins what a fresh or migrated data plane holds, in the place of what was there. After the first complete apply. */
+/*
+ * Pins what a fresh or migrated data plane holds, in the place of what was there, and removes what other agents have left that are
+ * no more. After the first complete apply.
+ */
 int vtap_dataplane_commit(struct vtap_dataplane *d);
+
+/* Whether all that should be pinned is: somebody may have removed it. True also when nothing is to be pinned. */
+bool vtap_dataplane_pins_complete(const struct vtap_dataplane *d);
 
 bool vtap_dataplane_uses_tcx(const struct vtap_dataplane *d);
 bool vtap_dataplane_is_pinned(const struct vtap_dataplane *d);
@@ -122,5 +130,8 @@ struct vtap_order {
 /* tcx only; -EOPNOTSUPP otherwise: clsact's order is rtnetlink's to tell. */
 int vtap_dataplane_order(struct vtap_dataplane *d, const struct vtap_attachment *a, struct vtap_order *ret_order);
 
-/* -EBUSY while an agent holds pin_dir. Removes every attachment and pin below pin_dir that a data plane of ours made, also an older one's. */
-int vtap_dataplane_remove(const char *pin_dir);
+/*
+ * -EBUSY while an agent holds pin_dir. Removes every attachment and pin below pin_dir that a data plane of ours made, also an
+ * older one's. net as in the options.
+ */
+int vtap_dataplane_remove(const char *pin_dir, struct vtap_net *net);

@@ -8,10 +8,10 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "agent/dataplane_private.h"
 #include "basic/util.h"
@@ -62,7 +62,7 @@ static int link_describe(int fd, uint32_t *ret_ifindex, uint32_t *ret_program_id
 	return 0;
 }
 
-static void hook_describe(const struct vtap_attachment *a, struct bpf_tc_hook *ret_hook)
+void vtap_dataplane_hook_describe(const struct vtap_attachment *a, struct bpf_tc_hook *ret_hook)
 {
 	*ret_hook = (struct bpf_tc_hook){
 	    .sz = sizeof(*ret_hook),
@@ -77,7 +77,7 @@ static bool clsact_alive(const struct vtap_attachment *a)
 	DECLARE_LIBBPF_OPTS(bpf_tc_opts, options, .handle = VTAP_CLSACT_HANDLE, .priority = a->preference);
 	struct bpf_tc_hook hook;
 
-	hook_describe(a, &hook);
+	vtap_dataplane_hook_describe(a, &hook);
 	return bpf_tc_query(&hook, &options) >= 0 && options.prog_id == a->program_id;
 }
 
@@ -116,7 +116,7 @@ static int attachment_load(struct vtap_dataplane *d, const char *name)
 	uint32_t ifindex = 0;
 	int r;
 
-	if (!attachment_parse(name, &a))
+	if (vtap_dataplane_clsact_load(d, name) || !attachment_parse(name, &a))
 		return 0;
 	r = vtap_dataplane_path(d->pin_dir, "attached", name, path);
 	if (r < 0)
@@ -164,7 +164,20 @@ int vtap_dataplane_attachments_load(struct vtap_dataplane *d)
 	while (r >= 0 && (entry = readdir(dir)))
 		r = attachment_load(d, entry->d_name);
 	closedir(dir);
+	if (r >= 0 && d->skeleton)
+		vtap_dataplane_clsact_settle(d);
 	return r;
+}
+
+bool vtap_dataplane_attachments_pinned(const struct vtap_dataplane *d)
+{
+	char path[PATH_MAX];
+
+	for (size_t i = 0; d->pin_dir && i < d->attached_count; i++) {
+		if (attachment_path(d, &d->attached[i].a, path) >= 0 && access(path, F_OK) < 0)
+			return false;
+	}
+	return true;
 }
 
 static int attachment_pin(struct vtap_dataplane *d, const struct vtap_attachment *a, int fd)
@@ -212,15 +225,31 @@ static int tcx_attach(struct vtap_dataplane *d, struct vtap_attachment *a)
 	return 0;
 }
 
+/* The filter is there: it is noted, or goes again. */
+static int clsact_keep(struct vtap_dataplane *d, const struct vtap_attachment *a, const struct bpf_tc_hook *hook)
+{
+	DECLARE_LIBBPF_OPTS(bpf_tc_opts, options, .handle = VTAP_CLSACT_HANDLE, .priority = a->preference);
+	int r;
+
+	r = attachment_pin(d, a, d->program_fds[a->program]);
+	if (r >= 0)
+		r = attached_add(d, a, -1);
+	if (r < 0) {
+		attachment_unpin(d, a);
+		(void)bpf_tc_detach(hook, &options);
+	}
+	return r;
+}
+
 /* A preference that a filter of another kind holds cannot be shared: the next one is tried. */
 static int clsact_attach(struct vtap_dataplane *d, struct vtap_attachment *a)
 {
 	struct bpf_tc_hook hook;
 	int r;
 
-	hook_describe(a, &hook);
-	r = bpf_tc_hook_create(&hook);
-	if (r < 0 && r != -EEXIST)
+	vtap_dataplane_hook_describe(a, &hook);
+	r = vtap_dataplane_clsact_ensure(d, &hook);
+	if (r < 0)
 		return r;
 	for (a->preference = 1; a->preference <= VTAP_CLSACT_PREFERENCE_MAX; a->preference++) {
 		DECLARE_LIBBPF_OPTS(bpf_tc_opts, options, .handle = VTAP_CLSACT_HANDLE, .priority = a->preference,
@@ -230,17 +259,10 @@ static int clsact_attach(struct vtap_dataplane *d, struct vtap_attachment *a)
 		if (r >= 0 || r == -ENODEV)
 			break;
 	}
-	if (r < 0)
-		return r;
-	r = attachment_pin(d, a, d->program_fds[a->program]);
 	if (r >= 0)
-		r = attached_add(d, a, -1);
-	if (r < 0) {
-		DECLARE_LIBBPF_OPTS(bpf_tc_opts, options, .handle = VTAP_CLSACT_HANDLE, .priority = a->preference);
-
-		attachment_unpin(d, a);
-		(void)bpf_tc_detach(&hook, &options);
-	}
+		r = clsact_keep(d, a, &hook);
+	if (r < 0)
+		vtap_dataplane_clsact_release(d, a->ifindex, true);
 	return r;
 }
 
@@ -254,7 +276,7 @@ static int attachment_switch(struct vtap_dataplane *d, struct vtap_attached *kno
 		DECLARE_LIBBPF_OPTS(bpf_tc_opts, options, .handle = VTAP_CLSACT_HANDLE, .priority = known->a.preference,
 				    .prog_fd = d->program_fds[program], .flags = BPF_TC_F_REPLACE);
 
-		hook_describe(&known->a, &hook);
+		vtap_dataplane_hook_describe(&known->a, &hook);
 		r = bpf_tc_attach(&hook, &options);
 		if (r >= 0)
 			r = attachment_pin(d, &known->a, d->program_fds[program]);
@@ -322,21 +344,27 @@ int vtap_dataplane_detach(struct vtap_dataplane *d, uint32_t ifindex, enum vtap_
 {
 	struct vtap_attached *known = attached_find(d, ifindex, hook);
 	struct bpf_tc_hook tc_hook;
+	bool clsact, alive;
 	int r;
 
 	if (!known)
 		return 0;
-	if (known->a.preference && clsact_alive(&known->a)) {
+	clsact = known->a.preference;
+	alive = clsact && clsact_alive(&known->a);
+	if (alive) {
 		DECLARE_LIBBPF_OPTS(bpf_tc_opts, options, .handle = VTAP_CLSACT_HANDLE,
 				    .priority = known->a.preference);
 
-		hook_describe(&known->a, &tc_hook);
+		vtap_dataplane_hook_describe(&known->a, &tc_hook);
 		r = bpf_tc_detach(&tc_hook, &options);
 		if (r < 0 && r != -ENOENT && r != -ENODEV)
 			return r;
 	}
 	attachment_unpin(d, &known->a);
 	attached_remove(d, known);
+	/* Whoever took our filter away may have taken the qdisc, too, and made another. */
+	if (clsact)
+		vtap_dataplane_clsact_release(d, ifindex, alive);
 	return 0;
 }
 
@@ -363,123 +391,4 @@ int vtap_dataplane_order(struct vtap_dataplane *d, const struct vtap_attachment 
 	}
 	*ret_order = order;
 	return 0;
-}
-
-/* Unlinks everything in one directory of pins, and the directory. */
-static int pins_remove(const char *pin_dir, const char *dir)
-{
-	char path[PATH_MAX], child[PATH_MAX];
-	struct dirent *entry;
-	DIR *stream;
-	int r;
-
-	r = vtap_dataplane_path(pin_dir, dir, "", path);
-	if (r < 0)
-		return r;
-	stream = opendir(path);
-	if (!stream)
-		return errno == ENOENT ? 0 : -errno;
-	while ((entry = readdir(stream))) {
-		if (entry->d_name[0] == '.')
-			continue;
-		if (vtap_dataplane_path(pin_dir, dir, entry->d_name, child) >= 0 && unlink(child) < 0)
-			r = -errno;
-	}
-	closedir(stream);
-	if (r >= 0 && rmdir(path) < 0)
-		r = -errno;
-	return r;
-}
-
-int vtap_dataplane_sources_stop(struct vtap_dataplane *d)
-{
-	uint32_t ifindex = 0, port;
-
-	if (d->map_fds[VTAP_MAP_PORT_INDEX] < 0 || d->map_fds[VTAP_MAP_FENCE] < 0)
-		return 0;
-	while (vtap_dataplane_port_index_next(d, &ifindex, &port) >= 0) {
-		int r = vtap_dataplane_port_index_delete(d, ifindex);
-
-		if (r < 0)
-			return r;
-		ifindex = 0;
-	}
-	return vtap_dataplane_fence(d);
-}
-
-/* Whatever is pinned there, complete or not: sources are stopped where they can be, and ingress, where most are, goes first. */
-static int attachments_remove(const char *pin_dir)
-{
-	VTAP_CLEANUP(vtap_dataplane_freep) struct vtap_dataplane *d = NULL;
-	int r = vtap_dataplane_open_any(pin_dir, &d);
-
-	if (r >= 0)
-		r = vtap_dataplane_sources_stop(d);
-	for (enum vtap_hook hook = VTAP_HOOK_INGRESS; r >= 0 && hook < VTAP_HOOK_MAX; hook++) {
-		for (size_t i = 0; r >= 0 && i < d->attached_count;) {
-			struct vtap_attachment a = d->attached[i].a;
-
-			if (a.hook == hook)
-				r = vtap_dataplane_detach(d, a.ifindex, a.hook);
-			else
-				i++;
-		}
-	}
-	return r;
-}
-
-static bool program_is_ours(uint32_t id)
-{
-	_cleanup_close_ int fd = bpf_prog_get_fd_by_id(id);
-	struct bpf_prog_info info = {};
-	uint32_t size_bytes = sizeof(info);
-
-	return fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &size_bytes) >= 0 && !strncmp(info.name, "vtap_", 5);
-}
-
-static void leftover_remove(uint32_t ifindex, enum vtap_hook hook)
-{
-	struct vtap_attachment a = {.ifindex = ifindex, .hook = hook};
-	struct bpf_tc_hook tc_hook;
-
-	hook_describe(&a, &tc_hook);
-	for (uint32_t preference = 1; preference <= VTAP_CLSACT_LEFTOVER_PREFERENCES; preference++) {
-		DECLARE_LIBBPF_OPTS(bpf_tc_opts, found, .handle = VTAP_CLSACT_HANDLE, .priority = preference);
-		DECLARE_LIBBPF_OPTS(bpf_tc_opts, gone, .handle = VTAP_CLSACT_HANDLE, .priority = preference);
-
-		if (bpf_tc_query(&tc_hook, &found) >= 0 && program_is_ours(found.prog_id))
-			(void)bpf_tc_detach(&tc_hook, &gone);
-	}
-}
-
-/* clsact filters of an agent that ran unpinned and was killed: nothing but their handle and name tells of them. */
-static void leftovers_remove(void)
-{
-	struct if_nameindex *devices = if_nameindex();
-
-	for (enum vtap_hook hook = VTAP_HOOK_INGRESS; devices && hook < VTAP_HOOK_MAX; hook++) {
-		for (struct if_nameindex *device = devices; device->if_index; device++)
-			leftover_remove(device->if_index, hook);
-	}
-	if (devices)
-		if_freenameindex(devices);
-}
-
-int vtap_dataplane_remove(const char *pin_dir)
-{
-	_cleanup_close_ int lock_fd = -1;
-	int r, first = 0;
-
-	r = vtap_dataplane_lock(pin_dir, &lock_fd);
-	if (r < 0 && r != -ENOENT)
-		return r;
-	first = attachments_remove(pin_dir);
-	leftovers_remove();
-	r = pins_remove(pin_dir, "attached");
-	first = first < 0 ? first : r;
-	r = pins_remove(pin_dir, "maps");
-	first = first < 0 ? first : r;
-	if (rmdir(pin_dir) < 0 && errno != ENOENT && errno != EBUSY && errno != ENOTEMPTY && first >= 0)
-		first = -errno;
-	return first;
 }

@@ -17,7 +17,6 @@
 
 #define VTAP_CLSACT_HANDLE 0x76746170U
 #define VTAP_CLSACT_PREFERENCE_MAX 64U
-#define VTAP_CLSACT_LEFTOVER_PREFERENCES 4U
 
 enum vtap_map {
 	VTAP_MAP_GLOBALS,
@@ -48,9 +47,11 @@ struct mirror;
 
 struct vtap_dataplane {
 	char *pin_dir; /* owned; NULL = unpinned */
+	struct vtap_net *net; /* borrowed; NULL = nobody to ask */
 	bool tcx;
 	int lock_fd; /* holds pin_dir; owned; -1 = not held */
 	bool commit_needed; /* maps are not pinned yet */
+	bool swept; /* what others of ours have left is removed */
 	struct mirror *skeleton; /* owned; NULL in a read-only data plane, whose map_fds are owned instead */
 	int map_fds[VTAP_MAP_MAX];
 	int program_fds[VTAP_PROGRAM_MAX];
@@ -58,14 +59,16 @@ struct vtap_dataplane {
 	unsigned cpu_count; /* possible CPUs */
 	struct vtap_attached *attached; /* owned */
 	size_t attached_count;
+	uint32_t *made; /* owned; devices whose clsact qdisc we have made */
+	size_t made_count;
 };
 
 /* PIN_DIR/DIR/NAME; -ENAMETOOLONG. */
 int vtap_dataplane_path(const char *pin_dir, const char *dir, const char *name, char ret_path[PATH_MAX]);
 
 /*
- * No source program clones any more when this returns: only then may the programs go that finish the clones. Does nothing where
- * the maps that it takes are missing.
+ * No source program that is attached clones any more when this returns: only then may the programs go that finish the clones. By the
+ * maps that the programs themselves hold, of whatever layout, and whether they are pinned or not.
  */
 int vtap_dataplane_sources_stop(struct vtap_dataplane *d);
 
@@ -77,3 +80,26 @@ int vtap_dataplane_lock(const char *pin_dir, int *ret_fd);
 
 /* Reads the attachments that are pinned into d->attached. */
 int vtap_dataplane_attachments_load(struct vtap_dataplane *d);
+/* Whether the pins of all in d->attached are there, where there should be any. */
+bool vtap_dataplane_attachments_pinned(const struct vtap_dataplane *d);
+
+/* Makes the hook's qdisc unless there is one. */
+int vtap_dataplane_clsact_ensure(struct vtap_dataplane *d, const struct bpf_tc_hook *hook);
+/*
+ * After a filter of ours has gone: when it was the last one, so does a qdisc that we made and nobody else uses. known: we took it
+ * away ourselves; else the qdisc may be another, which somebody has put in its place.
+ */
+void vtap_dataplane_clsact_release(struct vtap_dataplane *d, uint32_t ifindex, bool known);
+/* Takes up what an earlier process has noted of a qdisc; false: the pin's name is of something else. */
+bool vtap_dataplane_clsact_load(struct vtap_dataplane *d, const char *name);
+/* Once all is taken up: a qdisc without a filter of ours may be another by now. */
+void vtap_dataplane_clsact_settle(struct vtap_dataplane *d);
+
+void vtap_dataplane_hook_describe(const struct vtap_attachment *a, struct bpf_tc_hook *ret_hook);
+
+/*
+ * clsact filters of an agent that ran unpinned and was killed, or whose pins were lost, have maps and a secret of their own: they must
+ * not clone beside ours. To be called before anything is attached; with ours in their place the rest of them is removed.
+ */
+int vtap_dataplane_leftovers_stop(struct vtap_dataplane *d);
+int vtap_dataplane_leftovers_remove(struct vtap_dataplane *d);

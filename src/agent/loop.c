@@ -283,6 +283,7 @@ static int dataplane_start(struct vtap_agent *a, struct vtap_error *reterr)
 	const struct vtap_dataplane_options options = {
 	    .pin_dir = a->options.unpinned ? NULL : a->options.pin_dir,
 	    .hook = a->options.hook,
+	    .net = a->net,
 	};
 	int r = 0;
 
@@ -379,9 +380,10 @@ static int revoked_end(const struct vtap_agent_options *options, struct vtap_err
 {
 	VTAP_CLEANUP(vtap_net_freep) struct vtap_net *net = NULL;
 
+	(void)vtap_net_new(NULL, NULL, &net);
 	if (!options->unpinned)
-		(void)vtap_dataplane_remove(options->pin_dir);
-	if (vtap_net_new(NULL, NULL, &net) >= 0)
+		(void)vtap_dataplane_remove(options->pin_dir, net);
+	if (net)
 		(void)vtap_stage_remove(net);
 	return vtap_error_set(
 	    reterr, -EKEYREVOKED, 0, "",

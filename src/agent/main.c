@@ -219,13 +219,13 @@ static int detach(const struct arguments *arguments)
 			arguments->agent.state_dir);
 		return EXIT_FAILURE;
 	}
-	removed = vtap_dataplane_remove(arguments->agent.pin_dir);
+	r = vtap_net_new(NULL, NULL, &net);
+	removed = vtap_dataplane_remove(arguments->agent.pin_dir, net);
 	if (removed == -EBUSY) {
 		fprintf(stderr, "vtap-agent: an agent runs with the pin directory %s: stop it first\n",
 			arguments->agent.pin_dir);
 		return EXIT_FAILURE;
 	}
-	r = vtap_net_new(NULL, NULL, &net);
 	if (r >= 0)
 		r = vtap_stage_remove(net);
 	if (removed < 0)
@@ -237,6 +237,40 @@ static int detach(const struct arguments *arguments)
 	return EXIT_SUCCESS;
 }
 
+static void status_show(const struct arguments *arguments, const json_t *document)
+{
+	if (!arguments->json) {
+		vtap_status_print(document, stdout);
+		return;
+	}
+	json_dumpf(document, stdout, JSON_INDENT(2));
+	putchar('\n');
+}
+
+static int status_pinned(const struct arguments *arguments)
+{
+	const char *pin_dir = arguments->agent.pin_dir;
+	json_t *document = NULL;
+	int r;
+
+	r = vtap_status_make_pinned(pin_dir, &document);
+	if (r == -ENOENT)
+		fprintf(stderr, "vtap-agent: no agent runs with the state directory %s, and nothing is pinned in %s\n",
+			arguments->agent.state_dir, pin_dir);
+	else if (r == -EPROTO)
+		fprintf(stderr,
+			"vtap-agent: what is pinned in %s is another version's, or incomplete: start this agent, or "
+			"--detach\n",
+			pin_dir);
+	else if (r < 0)
+		fprintf(stderr, "vtap-agent: what is pinned in %s cannot be read: %s\n", pin_dir, strerror(-r));
+	if (r < 0)
+		return EXIT_FAILURE;
+	status_show(arguments, document);
+	json_decref(document);
+	return EXIT_SUCCESS;
+}
+
 static int status(const struct arguments *arguments)
 {
 	json_t *document = NULL;
@@ -244,22 +278,12 @@ static int status(const struct arguments *arguments)
 
 	r = vtap_control_ask(arguments->agent.state_dir, &document);
 	if (r == -ENOENT || r == -ECONNREFUSED)
-		r = vtap_status_make_pinned(arguments->agent.pin_dir, &document);
-	if (r == -ENOENT) {
-		fprintf(stderr, "vtap-agent: no agent runs with the state directory %s, and nothing is pinned in %s\n",
-			arguments->agent.state_dir, arguments->agent.pin_dir);
-		return EXIT_FAILURE;
-	}
+		return status_pinned(arguments);
 	if (r < 0) {
 		fprintf(stderr, "vtap-agent: the status cannot be read: %s\n", strerror(-r));
 		return EXIT_FAILURE;
 	}
-	if (arguments->json) {
-		json_dumpf(document, stdout, JSON_INDENT(2));
-		putchar('\n');
-	} else {
-		vtap_status_print(document, stdout);
-	}
+	status_show(arguments, document);
 	json_decref(document);
 	return EXIT_SUCCESS;
 }

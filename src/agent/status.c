@@ -97,11 +97,11 @@ static uint64_t own_frames(struct vtap_agent *a, uint32_t ifindex)
 	return c.values[VTAP_PORT_OWN];
 }
 
-static bool attached_at(struct vtap_agent *a, uint32_t ifindex, enum vtap_hook hook)
+static bool attached_at(struct vtap_dataplane *d, uint32_t ifindex, enum vtap_hook hook)
 {
 	struct vtap_attachment at;
 
-	for (size_t i = 0; vtap_dataplane_attachment(a->dataplane, i, &at) >= 0; i++) {
+	for (size_t i = 0; vtap_dataplane_attachment(d, i, &at) >= 0; i++) {
 		if (at.ifindex == ifindex && at.hook == hook)
 			return true;
 	}
@@ -156,7 +156,8 @@ static enum source_state source_state(struct vtap_agent *a, const struct vtap_se
 	if (vtap_apply_receives_copies(a, link.ifindex, source->side))
 		return SOURCE_RECEIVES_COPIES;
 	for (int direction = 0; direction < VTAP_DIRECTION_MAX; direction++) {
-		if (s->direction[direction] && !attached_at(a, link.ifindex, vtap_wanted_hook(source->side, direction)))
+		if (s->direction[direction] &&
+		    !attached_at(a->dataplane, link.ifindex, vtap_wanted_hook(source->side, direction)))
 			return SOURCE_ERROR;
 	}
 	return refusal_of(a, link.ifindex) < 0 ? SOURCE_ERROR : SOURCE_ATTACHED;
@@ -426,6 +427,12 @@ json_t *vtap_status_make(struct vtap_agent *a)
 	}
 	if (*a->last_apply_error)
 		json_array_append_new(warnings, json_string(a->last_apply_error));
+	if (!vtap_dataplane_pins_complete(a->dataplane)) {
+		snprintf(text, sizeof(text),
+			 "pins below %.200s are gone: mirroring ends with this agent; start it again",
+			 a->options.pin_dir);
+		json_array_append_new(warnings, json_string(text));
+	}
 	status = json_pack("{s:{s:s, s:I, s:s, s:b, s:s?, s:I, s:I, s:I}}", "agent", "version", VTAP_VERSION, "pid",
 			   (json_int_t)getpid(), "hook", vtap_dataplane_uses_tcx(a->dataplane) ? "tcx" : "clsact",
 			   "pinned", vtap_dataplane_is_pinned(a->dataplane), "config", a->options.config_path,
@@ -442,43 +449,78 @@ json_t *vtap_status_make(struct vtap_agent *a)
 	return status;
 }
 
+/* The slots of all sessions that a program takes packets for. */
+static int attached_slots(struct vtap_dataplane *d, bool ret_attached[VTAP_ABI_SESSIONS])
+{
+	_cleanup_free_ struct vtap_plan *plan = malloc(sizeof(*plan));
+	uint32_t ifindex = 0, index;
+	struct vtap_port port;
+
+	if (!plan)
+		return -ENOMEM;
+	while (vtap_dataplane_port_index_next(d, &ifindex, &index) >= 0) {
+		if (vtap_dataplane_port_read(d, index, &port) < 0)
+			continue;
+		for (size_t hook = 0; hook < VTAP_HOOK_MAX; hook++) {
+			if (!port.plan[hook] || !attached_at(d, ifindex, hook) ||
+			    vtap_dataplane_plan_read(d, port.plan[hook], plan) < 0)
+				continue;
+			for (size_t i = 0; i < VTAP_MIN(plan->session_count, (uint16_t)VTAP_ABI_PLAN_SESSIONS); i++)
+				ret_attached[plan->slots[i] % VTAP_ABI_SESSIONS] = true;
+		}
+	}
+	return 0;
+}
+
+/* Without an agent nobody knows more of a session than what the data plane goes by. */
+static json_t *pinned_session(struct vtap_dataplane *d, uint32_t slot, const char *name, bool attached)
+{
+	const char *state = "active", *reason = "mirroring goes on without an agent";
+	struct vtap_delivery delivery = {};
+	struct vtap_counters sum;
+	json_t *o, *counters;
+	uint32_t index = 0;
+
+	if (vtap_dataplane_session_read(d, slot, &index) >= 0 && index)
+		(void)vtap_dataplane_delivery_read(d, index, &delivery);
+	if (!index) {
+		state = "disabled";
+		reason = "";
+	} else if (!attached) {
+		state = "waiting";
+		reason = "no program is attached to any of its sources";
+	} else if (delivery.lost) {
+		state = "error";
+		reason = delivery.lost < VTAP_COUNTER_MAX ? counter_names[delivery.lost] : "";
+	}
+	counters = counters_of(d, (uint16_t)slot, &sum);
+	o = json_pack("{s:s, s:s, s:s}", "name", name, "state", state, "reason", reason);
+	json_object_set_new(o, "counters", counters);
+	json_object_set_new(o, "total", counters_json(&sum));
+	json_object_set_new(o, "lost", json_integer((json_int_t)vtap_status_lost(&sum)));
+	return o;
+}
+
 int vtap_status_make_pinned(const char *pin_dir, json_t **ret_status)
 {
 	VTAP_CLEANUP(vtap_dataplane_freep) struct vtap_dataplane *d = NULL;
+	bool attached[VTAP_ABI_SESSIONS] = {};
 	json_t *sessions, *attachments;
 	struct vtap_attachment at;
 	int r;
 
 	r = vtap_dataplane_open_pinned(pin_dir, &d);
+	if (r >= 0)
+		r = attached_slots(d, attached);
 	if (r < 0)
 		return r;
 	sessions = json_array();
 	attachments = json_array();
 	for (uint32_t slot = 0; slot < VTAP_ABI_SESSIONS; slot++) {
 		struct vtap_slot_name name;
-		struct vtap_counters sum;
-		struct vtap_delivery delivery = {};
-		uint32_t index = 0;
-		json_t *o, *counters;
 
-		if (vtap_dataplane_slot_name_read(d, slot, &name) < 0 || !*name.name)
-			continue;
-		if (vtap_dataplane_session_read(d, slot, &index) >= 0 && index)
-			(void)vtap_dataplane_delivery_read(d, index, &delivery);
-		counters = counters_of(d, slot, &sum);
-		o = json_pack("{s:s, s:s, s:s}", "name", name.name, "state",
-			      !index          ? "disabled"
-			      : delivery.lost ? "error"
-					      : "active",
-			      "reason",
-			      !index                             ? ""
-			      : !delivery.lost                   ? "mirroring goes on without an agent"
-			      : delivery.lost < VTAP_COUNTER_MAX ? counter_names[delivery.lost]
-								 : "");
-		json_object_set_new(o, "counters", counters);
-		json_object_set_new(o, "total", counters_json(&sum));
-		json_object_set_new(o, "lost", json_integer((json_int_t)vtap_status_lost(&sum)));
-		json_array_append_new(sessions, o);
+		if (vtap_dataplane_slot_name_read(d, slot, &name) >= 0 && *name.name)
+			json_array_append_new(sessions, pinned_session(d, slot, name.name, attached[slot]));
 	}
 	for (size_t i = 0; vtap_dataplane_attachment(d, i, &at) >= 0; i++)
 		json_array_append_new(attachments, attachment_json(d, &at));

@@ -133,3 +133,64 @@ int vtap_net_clsact_first(struct vtap_net *n, uint32_t ifindex, bool egress, uin
 	*ret_preference = l.preference;
 	return 0;
 }
+
+static int any_take(const struct nlmsghdr *h, void *userdata)
+{
+	bool *any = userdata;
+
+	*any = true;
+	return 0;
+}
+
+static int hook_look(struct vtap_net *n, uint16_t type, uint32_t ifindex, uint32_t hook, bool *any)
+{
+	const struct tcmsg header = {
+	    .tcm_family = AF_UNSPEC, .tcm_ifindex = (int)ifindex, .tcm_parent = TC_H_MAKE(TC_H_CLSACT, hook)};
+	_cleanup_message_ struct nl_msg *m = vtap_net_message_new(type, NLM_F_DUMP, &header, sizeof(header));
+
+	return m ? vtap_net_request(n, n->route_fd, m, any_take, any) : -ENOMEM;
+}
+
+int vtap_net_clsact_empty(struct vtap_net *n, uint32_t ifindex, bool *ret_empty)
+{
+	static const uint32_t hooks[] = {TC_H_MIN_INGRESS, TC_H_MIN_EGRESS};
+	bool any = false;
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < VTAP_ARRAY_SIZE(hooks); i++) {
+		r = hook_look(n, RTM_GETTFILTER, ifindex, hooks[i], &any);
+		if (r >= 0)
+			r = hook_look(n, RTM_GETCHAIN, ifindex, hooks[i], &any);
+	}
+	if (r < 0)
+		return r;
+	*ret_empty = !any;
+	return 0;
+}
+
+struct qdisc_visit {
+	void (*visit)(uint32_t ifindex, void *userdata);
+	void *userdata;
+};
+
+static int qdisc_take(const struct nlmsghdr *h, void *userdata)
+{
+	const struct tcmsg *t = nlmsg_data(h);
+	const struct qdisc_visit *v = userdata;
+	struct nlattr *tb[TCA_MAX + 1];
+
+	if (nlmsg_parse((struct nlmsghdr *)h, sizeof(*t), tb, TCA_MAX, NULL) < 0)
+		return -EBADMSG;
+	if (tb[TCA_KIND] && nla_strcmp(tb[TCA_KIND], "clsact") == 0)
+		v->visit((uint32_t)t->tcm_ifindex, v->userdata);
+	return 0;
+}
+
+int vtap_net_clsact_each(struct vtap_net *n, void (*visit)(uint32_t ifindex, void *userdata), void *userdata)
+{
+	const struct tcmsg header = {.tcm_family = AF_UNSPEC};
+	struct qdisc_visit v = {.visit = visit, .userdata = userdata};
+	_cleanup_message_ struct nl_msg *m = vtap_net_message_new(RTM_GETQDISC, NLM_F_DUMP, &header, sizeof(header));
+
+	return m ? vtap_net_request(n, n->route_fd, m, qdisc_take, &v) : -ENOMEM;
+}

@@ -147,3 +147,7 @@ int vtap_net_nft_egress(struct vtap_net *n, const char *device, bool *ret_hooked
  */
 int vtap_net_clsact_first(struct vtap_net *n, uint32_t ifindex, bool egress, uint32_t program_id,
 			  uint32_t *ret_preference);
+/* Whether that device's clsact qdisc holds no filter and no chain of anybody; also where there is no such qdisc. */
+int vtap_net_clsact_empty(struct vtap_net *n, uint32_t ifindex, bool *ret_empty);
+/* Calls visit for each device that has a clsact qdisc, some perhaps twice; it must not ask anything itself. */
+int vtap_net_clsact_each(struct vtap_net *n, void (*visit)(uint32_t ifindex, void *userdata), void *userdata);

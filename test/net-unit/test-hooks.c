@@ -93,6 +93,71 @@ static void sees_foreign_clsact_filters(void **state)
 	assert_int_equal(first(f, false, id), 65535);
 }
 
+static bool is_empty(struct fixture *f)
+{
+	bool empty;
+
+	assert_int_equal(vtap_net_clsact_empty(f->net, link_named(f, "v0").ifindex, &empty), 0);
+	return empty;
+}
+
+static void count_visit(uint32_t ifindex, void *userdata)
+{
+	uint32_t *sum = userdata;
+
+	*sum += ifindex;
+}
+
+/* The sum of the indexes of all devices that have one. */
+static uint32_t clsact_sum(struct fixture *f)
+{
+	uint32_t sum = 0;
+
+	assert_int_equal(vtap_net_clsact_each(f->net, count_visit, &sum), 0);
+	return sum;
+}
+
+static void sees_clsact_qdiscs(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t v0 = link_named(f, "v0").ifindex, w0;
+
+	host_run("ip link add v00 type veth peer name w0");
+	w0 = if_nametoindex("w0");
+	host_run("tc qdisc add dev v0 root pfifo");
+	host_run("tc qdisc add dev w0 ingress");
+	assert_int_equal(clsact_sum(f), 0);
+	host_run("tc qdisc add dev v0 clsact");
+	assert_int_equal(clsact_sum(f), v0);
+	host_run("tc qdisc del dev w0 ingress");
+	host_run("tc qdisc add dev w0 clsact");
+	assert_int_equal(clsact_sum(f), v0 + w0);
+	host_run("tc qdisc del dev v0 clsact");
+	assert_int_equal(clsact_sum(f), w0);
+}
+
+static void sees_whether_clsact_is_used(void **state)
+{
+	static const char *const hooks[] = {"ingress", "egress"};
+	struct fixture *f = *state;
+
+	assert_true(is_empty(f));
+	host_run("tc qdisc add dev v0 clsact");
+	assert_true(is_empty(f));
+	for (size_t i = 0; i < VTAP_ARRAY_SIZE(hooks); i++) {
+		host_run("tc filter add dev v0 %s pref 9 chain 4 protocol ip u32 match u32 0 0", hooks[i]);
+		assert_false(is_empty(f));
+		host_run("tc filter del dev v0 %s pref 9 chain 4", hooks[i]);
+		assert_true(is_empty(f));
+		host_run("tc chain add dev v0 %s chain 7", hooks[i]);
+		assert_false(is_empty(f));
+		host_run("tc chain del dev v0 %s chain 7", hooks[i]);
+		assert_true(is_empty(f));
+	}
+	program_attach(link_named(f, "v0").ifindex, true, 1);
+	assert_false(is_empty(f));
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -100,6 +165,8 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 	    TEST(sees_nft_egress_chains),
 	    TEST(sees_foreign_clsact_filters),
+	    TEST(sees_clsact_qdiscs),
+	    TEST(sees_whether_clsact_is_used),
 	};
 
 	return fixture_main("hooks", tests, VTAP_ARRAY_SIZE(tests));
