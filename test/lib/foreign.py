@@ -11,6 +11,7 @@ _PROG_LOAD, _OBJ_GET, _PROG_QUERY, _LINK_CREATE = 5, 7, 16, 28
 _SCHED_CLS = 3
 _TCX = {"ingress": 46, "egress": 47}
 _BEFORE = 8
+NEXT, PASS = -1, 0  # verdicts
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -23,10 +24,13 @@ def _bpf(command, attributes):
 
 
 class Program:
-    """A tc program that lets every packet go on (returns TC_ACT_UNSPEC), under that name in bpftool's lists."""
+    """
+    A tc program that lets every packet go on (returns TC_ACT_UNSPEC), or past all programs behind it (verdict PASS), under that name
+    in bpftool's lists.
+    """
 
-    def __init__(self, lab, name="foreign"):
-        instructions = struct.pack("<BBhi", 0xB7, 0, 0, -1) + struct.pack("<BBhi", 0x95, 0, 0, 0)
+    def __init__(self, lab, name="foreign", verdict=NEXT):
+        instructions = struct.pack("<BBhi", 0xB7, 0, 0, verdict) + struct.pack("<BBhi", 0x95, 0, 0, 0)
         code, licence = ctypes.create_string_buffer(instructions), ctypes.create_string_buffer(b"GPL")
         self.descriptor = _bpf(_PROG_LOAD, struct.pack("=IIQQIIQII16s", _SCHED_CLS, 2, ctypes.addressof(code),
                                                        ctypes.addressof(licence), 0, 0, 0, 0, 0, name.encode()))
