@@ -18,6 +18,7 @@
 #define CONNECTIONS_PER_ADDRESS_MAX 4096
 #define REQUEST_TIMEOUT_MS 30000
 #define IDLE_MS 120000
+#define NO_BODY_MAX_BYTES 4096 /* where none is taken: to say so */
 #define BODY_SHARE_BYTES (24U << 20) /* of VTAP_HTTP_BODIES_MAX_BYTES, for the bodies of one user or host */
 
 static const struct vtap_api_route *const tables[] = {
@@ -28,9 +29,14 @@ static const struct vtap_api_route *const tables[] = {
 
 static const char *const security_headers[] = {"Cache-Control: no-store", "X-Content-Type-Options: nosniff", NULL};
 
+struct served { /* what a request's route is for */
+	const struct vtap_api_route *route; /* borrowed */
+	const struct vtap_kind *kind; /* of a path below /v1/PLURAL; NULL = none */
+};
+
 struct vtap_api {
 	struct vtap_controller *controller; /* borrowed */
-	struct vtap_api_route *routes; /* owned; the tables' with their kinds */
+	struct served *routes; /* owned */
 	struct vtap_http_route *http_routes; /* owned */
 	size_t route_count;
 	struct vtap_http_server *server; /* owned */
@@ -96,7 +102,7 @@ static int authenticate(struct vtap_call *call, struct vtap_change *change)
 static int admit(const struct vtap_http_request *request, char ret_who[VTAP_HTTP_WHO_STRLEN], void *userdata)
 {
 	struct vtap_api *a = userdata;
-	const struct vtap_api_route *route = request->route->data;
+	const struct vtap_api_route *route = ((const struct served *)request->route->data)->route;
 	struct vtap_addr network = request->peer;
 	struct vtap_principal p = {};
 	int r = 0;
@@ -195,54 +201,6 @@ int vtap_api_call_allowed(struct vtap_call *call, struct vtap_change *change)
 	return authorize(call);
 }
 
-static int parse_dry_run(struct vtap_call *call)
-{
-	const char *text = vtap_http_query(call->request, "dry_run");
-
-	if (!text || strcmp(call->route->method, "GET") == 0)
-		return 0;
-	call->dry_run = strcmp(text, "true") == 0;
-	if (!call->dry_run && strcmp(text, "false") != 0)
-		return vtap_call_fail(call, -EINVAL, "dry_run", "must be true or false");
-	/* What acts beyond the store, or hands out a credential, cannot be tried. */
-	if (call->dry_run && (call->route->flags & (VTAP_ROUTE_OPEN | VTAP_ROUTE_AGENT | VTAP_ROUTE_ACTS)))
-		return vtap_call_fail(call, -EINVAL, "dry_run", "cannot be had of this request: leave it out");
-	return 0;
-}
-
-static bool is_json_type(const char *type)
-{
-	static const char *const types[] = {"application/json", "application/merge-patch+json"};
-
-	for (size_t i = 0; type && i < VTAP_ARRAY_SIZE(types); i++) {
-		size_t length = strlen(types[i]);
-
-		if (strncasecmp(type, types[i], length) == 0 && strchr("; \t", type[length]))
-			return true;
-	}
-	return false;
-}
-
-/* A form that a foreign web page sends with the user's credentials has another content type. */
-static int parse_body(struct vtap_call *call)
-{
-	const struct vtap_http_request *request = call->request;
-	char quoted[VTAP_ERROR_QUOTE_STRLEN];
-	json_error_t e;
-
-	if (request->body_bytes == 0 || (call->route->flags & VTAP_ROUTE_RAW))
-		return 0;
-	if (!is_json_type(vtap_http_header(request, "Content-Type")))
-		return vtap_call_fail(call, -EPROTOTYPE, NULL, "the header Content-Type must be application/json");
-	call->body = json_loadb(request->body, request->body_bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
-	if (!call->body)
-		return vtap_call_fail(call, -EINVAL, NULL, "the body is no JSON: line %d, column %d: %s", e.line,
-				      e.column, vtap_error_quote(e.text, quoted));
-	if (!json_is_object(call->body))
-		return vtap_call_fail(call, -EINVAL, NULL, "the body must be a JSON object");
-	return 0;
-}
-
 /* A browser that knows the credentials sends them along with what a foreign page asks for; it says then whose page it is. */
 static int check_origin(struct vtap_call *call)
 {
@@ -271,9 +229,7 @@ static int begin(struct vtap_call *call)
 		r = select_project(call);
 	if (r >= 0)
 		r = authorize(call);
-	if (r >= 0)
-		r = parse_dry_run(call);
-	return r >= 0 ? parse_body(call) : r;
+	return r >= 0 ? vtap_api_call_read(call) : r;
 }
 
 static int run(struct vtap_call *call)
@@ -305,6 +261,7 @@ static void on_gone(void *userdata)
 static int on_request(const struct vtap_http_request *request, struct vtap_http_response *ret_response, void *userdata)
 {
 	struct vtap_api *a = userdata;
+	const struct served *served = request->route->data;
 	struct vtap_api_call *c = calloc(1, sizeof(*c));
 	int r;
 
@@ -315,7 +272,8 @@ static int on_request(const struct vtap_http_request *request, struct vtap_http_
 	c->exchange = request->exchange;
 	c->call.controller = a->controller;
 	c->call.request = request;
-	c->call.route = request->route->data;
+	c->call.route = served->route;
+	c->call.kind = served->kind;
 	vtap_addr_format(&request->peer, c->call.peer);
 	c->inside = true;
 	r = run(&c->call);
@@ -342,6 +300,13 @@ static const struct vtap_kind *kind_of_path(const char *path)
 	return vtap_kind_by_plural(plural);
 }
 
+static size_t body_max_bytes(const struct vtap_api_route *route)
+{
+	if (!vtap_api_route_takes_body(route))
+		return NO_BODY_MAX_BYTES;
+	return route->body_max_bytes ? route->body_max_bytes : VTAP_API_BODY_MAX_BYTES;
+}
+
 static int routes_make(struct vtap_api *a)
 {
 	size_t count = 0;
@@ -355,16 +320,15 @@ static int routes_make(struct vtap_api *a)
 		return -ENOMEM;
 	for (size_t i = 0; i < VTAP_ARRAY_SIZE(tables); i++)
 		for (const struct vtap_api_route *route = tables[i]; route->method; route++) {
-			struct vtap_api_route *own = &a->routes[a->route_count];
+			struct served *own = &a->routes[a->route_count];
 
-			*own = *route;
-			own->kind = kind_of_path(route->path);
-			a->http_routes[a->route_count++] = (struct vtap_http_route){
-			    .method = route->method,
-			    .path = route->path,
-			    .handler = on_request,
-			    .data = own,
-			    .body_max_bytes = route->body_max_bytes ? route->body_max_bytes : VTAP_API_BODY_MAX_BYTES};
+			*own = (struct served){.route = route, .kind = kind_of_path(route->path)};
+			a->http_routes[a->route_count++] =
+			    (struct vtap_http_route){.method = route->method,
+						     .path = route->path,
+						     .handler = on_request,
+						     .data = own,
+						     .body_max_bytes = body_max_bytes(route)};
 		}
 	return 0;
 }

@@ -29,6 +29,7 @@ struct vtap_call { /* one request from its authentication to its answer; lives u
 	struct vtap_controller *controller; /* borrowed */
 	const struct vtap_http_request *request; /* borrowed, valid until the answer */
 	const struct vtap_api_route *route;
+	const struct vtap_kind *kind; /* of the route's path; NULL = none */
 	struct vtap_principal principal;
 	char project
 	    [VTAP_ID_STRLEN]; /* of ?project= or the header X-Vtap-Project, else the user's only one; empty = none */
@@ -71,6 +72,8 @@ enum {
 	VTAP_ROUTE_AGENT = 1 << 3, /* agents only: principal.host is set */
 	VTAP_ROUTE_RAW = 1 << 4, /* the body is not parsed */
 	VTAP_ROUTE_ACTS = 1 << 6, /* beyond the store: cannot be tried by a dry run; its refusals are audited */
+	VTAP_ROUTE_CONDITIONS = 1 << 7, /* parameters may name members, too */
+	VTAP_ROUTE_BARE = 1 << 8, /* neither GET nor DELETE, and yet without a body */
 	VTAP_ROUTE_ONCE =
 	    1 << 5, /* the answer holds a secret: it is not kept for an Idempotency-Key, which is refused */
 };
@@ -81,7 +84,11 @@ struct vtap_api_route {
 	vtap_api_handler handler;
 	enum vtap_role role; /* the least that is needed in the project */
 	unsigned flags;
-	const struct vtap_kind *kind; /* set by vtap_api_new(), of a path below /v1/PLURAL; NULL = none */
+	/*
+	 * Of the query, besides "project" of all but open routes and "dry_run" of writes; words with blanks between. NULL = none.
+	 * Agents may send others.
+	 */
+	const char *parameters;
 	size_t body_max_bytes; /* 0 = VTAP_API_BODY_MAX_BYTES */
 };
 #define VTAP_API_BODY_MAX_BYTES (256U << 10)

@@ -435,7 +435,7 @@ static int key_create(struct vtap_call *call, struct vtap_change *change)
 
 const struct vtap_api_route vtap_api_routes_access[] = {
     {"POST", "/v1/login", login, VTAP_ROLE_NONE, VTAP_ROUTE_OPEN | VTAP_ROUTE_ONCE, NULL, 4096},
-    {"POST", "/v1/logout", logout, VTAP_ROLE_NONE, VTAP_ROUTE_WRITE, NULL, 4096},
+    {"POST", "/v1/logout", logout, VTAP_ROLE_NONE, VTAP_ROUTE_WRITE | VTAP_ROUTE_BARE, NULL, 0},
     {"GET", "/v1/whoami", whoami, VTAP_ROLE_NONE, 0, NULL, 0},
     {"GET", "/v1/quotas", quotas, VTAP_ROLE_VIEWER, 0, NULL, 0},
     {"POST", "/v1/users", user_create, VTAP_ROLE_NONE, VTAP_ROUTE_SYSTEM, NULL, 0},

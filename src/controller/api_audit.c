@@ -124,6 +124,6 @@ static int list(struct vtap_call *call, struct vtap_change *change)
 }
 
 const struct vtap_api_route vtap_api_routes_audit[] = {
-    {"GET", "/v1/audit", list, VTAP_ROLE_ADMIN, 0, NULL, 0},
+    {"GET", "/v1/audit", list, VTAP_ROLE_ADMIN, 0, "limit cursor since user resource", 0},
     {},
 };

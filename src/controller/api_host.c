@@ -257,8 +257,10 @@ static int post_adopt(struct vtap_call *call, struct vtap_change *change)
 const struct vtap_api_route vtap_api_routes_hosts[] = {
     {"POST", "/v1/hosts/{id}/token", post_token, VTAP_ROLE_NONE, VTAP_ROUTE_SYSTEM | VTAP_ROUTE_WRITE | VTAP_ROUTE_ONCE,
      NULL, 4096},
-    {"POST", "/v1/hosts/{id}/revoke", post_revoke, VTAP_ROLE_NONE, VTAP_ROUTE_SYSTEM | VTAP_ROUTE_WRITE, NULL, 4096},
-    {"POST", "/v1/hosts/{id}/resume", post_resume, VTAP_ROLE_NONE, VTAP_ROUTE_SYSTEM | VTAP_ROUTE_WRITE, NULL, 4096},
+    {"POST", "/v1/hosts/{id}/revoke", post_revoke, VTAP_ROLE_NONE,
+     VTAP_ROUTE_SYSTEM | VTAP_ROUTE_WRITE | VTAP_ROUTE_BARE, NULL, 0},
+    {"POST", "/v1/hosts/{id}/resume", post_resume, VTAP_ROLE_NONE,
+     VTAP_ROUTE_SYSTEM | VTAP_ROUTE_WRITE | VTAP_ROUTE_BARE, NULL, 0},
     {"GET", "/v1/hosts/{id}/devices", get_devices, VTAP_ROLE_NONE, VTAP_ROUTE_SYSTEM, NULL, 0},
     {"GET", "/v1/hosts/{id}/state", get_state, VTAP_ROLE_VIEWER, 0, NULL, 0},
     {"POST", "/v1/interfaces/adopt", post_adopt, VTAP_ROLE_OPERATOR, VTAP_ROUTE_WRITE, NULL, 0},

@@ -16,7 +16,7 @@ static const char *text_of(const json_t *resource, const char *name)
 
 int vtap_resource_get(struct vtap_call *call, struct vtap_change *change)
 {
-	const struct vtap_object *object = vtap_call_object(call, call->route->kind, call->request->parameters[0]);
+	const struct vtap_object *object = vtap_call_object(call, call->kind, call->request->parameters[0]);
 
 	return object ? vtap_call_answer_object(call, object, 200) : -ENOENT;
 }
@@ -94,7 +94,7 @@ static int put(struct vtap_call *call, struct vtap_change *change, const struct 
 int vtap_resource_write(struct vtap_call *call, struct vtap_change *change, struct vtap_object *current,
 			const json_t *input)
 {
-	const struct vtap_kind *kind = current ? current->kind : call->route->kind;
+	const struct vtap_kind *kind = current ? current->kind : call->kind;
 	json_t *resource;
 	int r;
 
@@ -120,7 +120,7 @@ int vtap_resource_create(struct vtap_call *call, struct vtap_change *change)
 
 static struct vtap_object *object_to_change(struct vtap_call *call, int *ret_r)
 {
-	struct vtap_object *object = vtap_call_object(call, call->route->kind, call->request->parameters[0]);
+	struct vtap_object *object = vtap_call_object(call, call->kind, call->request->parameters[0]);
 
 	*ret_r = object ? vtap_call_check_version(call, object->version) : -ENOENT;
 	return object;
@@ -188,7 +188,7 @@ static int forbid(struct vtap_call *call, struct vtap_change *change)
 }
 
 #define READ(plural)                                                                                                   \
-	{"GET", "/v1/" plural, vtap_resource_list, VTAP_ROLE_VIEWER, 0, NULL, 0},                                      \
+	{"GET", "/v1/" plural, vtap_resource_list, VTAP_ROLE_VIEWER, VTAP_ROUTE_CONDITIONS, "limit cursor sort", 0},   \
 	{                                                                                                              \
 		"GET", "/v1/" plural "/{id}", vtap_resource_get, VTAP_ROLE_VIEWER, 0, NULL, 0                          \
 	}
@@ -199,9 +199,10 @@ static int forbid(struct vtap_call *call, struct vtap_change *change)
 		"DELETE", "/v1/" plural "/{id}", vtap_resource_delete, least, VTAP_ROUTE_WRITE | (more), NULL, 0       \
 	}
 #define SWITCH(plural, least, more, on, off)                                                                           \
-	{"POST", "/v1/" plural "/{id}/enable", on, least, VTAP_ROUTE_WRITE | (more), NULL, 0},                         \
+	{"POST", "/v1/" plural "/{id}/enable", on, least, VTAP_ROUTE_WRITE | VTAP_ROUTE_BARE | (more), NULL, 0},       \
 	{                                                                                                              \
-		"POST", "/v1/" plural "/{id}/disable", off, least, VTAP_ROUTE_WRITE | (more), NULL, 0                  \
+		"POST", "/v1/" plural "/{id}/disable", off, least, VTAP_ROUTE_WRITE | VTAP_ROUTE_BARE | (more), NULL,  \
+		    0                                                                                                  \
 	}
 
 /* Users are created and changed in api_access.c, keys created: what they have besides is secret. */

@@ -463,7 +463,7 @@ static int replace(struct vtap_call *call, struct vtap_change *change)
 }
 
 const struct vtap_api_route vtap_api_routes_rules[] = {
-    {"GET", "/v1/filters/{id}/rules", list, VTAP_ROLE_VIEWER, 0, NULL, 0},
+    {"GET", "/v1/filters/{id}/rules", list, VTAP_ROLE_VIEWER, 0, "limit cursor", 0},
     {"POST", "/v1/filters/{id}/rules", create, VTAP_ROLE_OPERATOR, VTAP_ROUTE_WRITE, NULL, 0},
     {"PUT", "/v1/filters/{id}/rules", replace, VTAP_ROLE_OPERATOR, VTAP_ROUTE_WRITE, NULL, RULES_BODY_MAX_BYTES},
     {"GET", "/v1/rules/{id}", get, VTAP_ROLE_VIEWER, 0, NULL, 0},

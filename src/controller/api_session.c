@@ -152,10 +152,10 @@ static int get_capture(struct vtap_call *call, struct vtap_change *change)
 
 const struct vtap_api_route vtap_api_routes_sessions[] = {
     {"GET", "/v1/sessions/{id}/stats", get_stats, VTAP_ROLE_VIEWER, 0, NULL, 0},
-    {"GET", "/v1/sessions/{id}/stats/history", get_history, VTAP_ROLE_VIEWER, 0, NULL, 0},
+    {"GET", "/v1/sessions/{id}/stats/history", get_history, VTAP_ROLE_VIEWER, 0, "seconds", 0},
     {"GET", "/v1/sessions/{id}/state", get_state, VTAP_ROLE_VIEWER, 0, NULL, 0},
     {"GET", "/v1/sessions/{id}/preview", get_preview, VTAP_ROLE_VIEWER, 0, NULL, 0},
-    {"POST", "/v1/sessions/{id}/check", post_check, VTAP_ROLE_OPERATOR, VTAP_ROUTE_ACTS, NULL, 4096},
-    {"GET", "/v1/sessions/{id}/capture", get_capture, VTAP_ROLE_ADMIN, VTAP_ROUTE_ACTS, NULL, 0},
+    {"POST", "/v1/sessions/{id}/check", post_check, VTAP_ROLE_OPERATOR, VTAP_ROUTE_ACTS | VTAP_ROUTE_BARE, NULL, 0},
+    {"GET", "/v1/sessions/{id}/capture", get_capture, VTAP_ROLE_ADMIN, VTAP_ROUTE_ACTS, "seconds packets", 0},
     {},
 };

@@ -231,6 +231,7 @@ static int get_trace(struct vtap_call *call, struct vtap_change *change)
 }
 
 const struct vtap_api_route vtap_api_routes_trace[] = {
-    {"GET", "/v1/trace", get_trace, VTAP_ROLE_VIEWER, 0, NULL, 0},
+    {"GET", "/v1/trace", get_trace, VTAP_ROLE_VIEWER, 0,
+     "interface direction source destination protocol source_port destination_port icmp_type icmp_code vlan", 0},
     {},
 };

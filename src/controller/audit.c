@@ -140,7 +140,7 @@ static const json_t *first_of(const struct vtap_change *c)
 /* That of the object; of one that is not there, that which it would be in. NULL: none. */
 static const char *project_of_call(const struct vtap_change *c, const struct vtap_call *call)
 {
-	const struct vtap_kind *kind = call->route->kind;
+	const struct vtap_kind *kind = call->kind;
 
 	if (*call->object)
 		return *call->object_project ? call->object_project : NULL;

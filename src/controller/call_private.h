@@ -34,6 +34,10 @@ unsigned vtap_problem_status(int code);
 const char *vtap_problem_sentence(int code);
 json_t *vtap_problem_make(const char *type, unsigned status, const char *field, const char *detail);
 
+/* Whether requests have a body there. */
+bool vtap_api_route_takes_body(const struct vtap_api_route *route);
+/* The query and the body of a call that is allowed: parsed, and refused where the route does not know them. */
+int vtap_api_call_read(struct vtap_call *call);
 /* The project that a text names, if the call's principal may see it; -ENOENT with the answer set. */
 int vtap_api_call_find_project(struct vtap_call *call, const char *text, char ret_project[VTAP_ID_STRLEN]);
 /* In a batch: what the writes before it have taken from the principal is not allowed any more. */

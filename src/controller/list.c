@@ -156,7 +156,7 @@ static bool fits(const struct list *l, const struct vtap_object *object)
 
 static int condition_add(struct list *l, const char *name, const char *value)
 {
-	const struct vtap_kind *kind = l->call->route->kind;
+	const struct vtap_kind *kind = l->call->kind;
 	bool tag = strncmp(name, "tag:", strlen("tag:")) == 0;
 	const struct vtap_attribute *a = tag ? NULL : vtap_kind_attribute(kind, name);
 	char quoted[VTAP_ERROR_QUOTE_STRLEN], id[VTAP_ID_STRLEN];
@@ -183,7 +183,7 @@ static int condition_add(struct list *l, const char *name, const char *value)
 
 static int parse_sort(struct list *l, const char *value)
 {
-	const struct vtap_kind *kind = l->call->route->kind;
+	const struct vtap_kind *kind = l->call->kind;
 	const struct vtap_attribute *a;
 	char quoted[VTAP_ERROR_QUOTE_STRLEN];
 
@@ -308,7 +308,7 @@ static int cursor_read(struct list *l, char *text, struct entry *ret_entry)
 static int gather(const struct list *l, struct entry **ret_entries, size_t *ret_count)
 {
 	const struct vtap_objects *o = l->call->controller->objects;
-	const struct vtap_kind *kind = l->call->route->kind;
+	const struct vtap_kind *kind = l->call->kind;
 	struct entry *entries = calloc(vtap_objects_count(o, kind) + 1, sizeof(*entries));
 	size_t count = 0;
 

@@ -315,7 +315,7 @@ int vtap_relate_put(struct vtap_call *call, const struct vtap_object *before, js
 	    {"target", vtap_relate_put_target},
 	    {"session", vtap_relate_put_session},
 	};
-	const struct vtap_kind *kind = before ? before->kind : call->route->kind;
+	const struct vtap_kind *kind = before ? before->kind : call->kind;
 	const char *project = text_of(resource, "project");
 	int r = 0;
 

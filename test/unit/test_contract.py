@@ -14,7 +14,7 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CONTRACT = ROOT / "api" / "openapi.yaml"
-ROUTE = re.compile(r'\{\s*"(GET|POST|PUT|PATCH|DELETE)",\s*"(/[^"]*)"')
+ROUTE = re.compile(r'\{\s*"(GET|POST|PUT|PATCH|DELETE)",\s*"(/[^"]*)",\s*\w+,\s*\w+,\s*([\w\s|()]+),\s*(NULL|"[^"]*")')
 TABLE = re.compile(r"struct vtap_api_route (vtap_api_routes_\w+)\[\] = \{(.*?)^\};", re.MULTILINE | re.DOTALL)
 MACRO = re.compile(r"^#define (\w+)\(([^)]*)\)((?:.*\\\n)*.*)", re.MULTILINE)
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -236,22 +236,46 @@ class Contract(unittest.TestCase):
             if operation.get("security") != []:
                 self.assertIn("401", operation["responses"], what)
 
-    def test_routes(self):
-        """Every route is in the contract, and the other way round. Those of agents have a document of their own."""
+    def routes(self):
+        """(method, path): (flags, own parameters), of all tables; and which tables are declared, and defined."""
         folder = ROOT / "src" / "controller"
         declared = set(re.findall(r"vtap_api_routes_\w+", (folder / "api.h").read_text()))
-        served, defined = set(), set()
+        served, defined = {}, set()
         for source in sorted(folder.glob("*.c")):
             text = source.read_text()
             for name, table in TABLE.findall(text):
                 defined.add(name)
-                served.update(ROUTE.findall(expand(text, table)))
-        served = {(method, path) for method, path in served if not path.startswith("/agent/")}
+                for method, path, flags, parameters in ROUTE.findall(expand(text, table)):
+                    own = set() if parameters == "NULL" else set(parameters.strip('"').split())
+                    if not path.startswith("/agent/"):
+                        served[method, path] = (set(re.findall(r"VTAP_ROUTE_(\w+)", flags)), own)
+        return served, declared, defined
+
+    def test_routes(self):
+        """Every route is in the contract, and the other way round. Those of agents have a document of their own."""
+        served, declared, defined = self.routes()
         described = {(method.upper(), path) for path, method, _, _ in self.operations()}
-        self.assertEqual(sorted(served - described), [], "served, but not in the contract")
+        self.assertEqual(sorted(served.keys() - described), [], "served, but not in the contract")
         if defined < declared:
             self.skipTest(f"not there yet: {', '.join(sorted(declared - defined))}")
-        self.assertEqual(sorted(described - served), [], "in the contract, but not served")
+        self.assertEqual(sorted(described - served.keys()), [], "in the contract, but not served")
+
+    def test_what_routes_take(self):
+        """Parameters and bodies: what the routes' tables do not know is refused, and so the contract must not promise it."""
+        served, _, _ = self.routes()
+        for path, method, operation, shared in self.operations():
+            flags, own = served[method.upper(), path]
+            parameters = [{**self.resolve(p["$ref"]), **p} if "$ref" in p else p
+                          for p in shared + operation.get("parameters", [])]
+            taken = own | ({"fields"} if "CONDITIONS" in flags else set())
+            if "OPEN" not in flags:
+                taken |= {"project"}
+            if method != "get" and not flags & {"OPEN", "ACTS"}:
+                taken |= {"dry_run"}
+            body = method in ("post", "put", "patch") and "BARE" not in flags
+            with self.subTest(method=method, path=path):
+                self.assertEqual({p["name"] for p in parameters if p["in"] == "query"}, taken)
+                self.assertEqual("requestBody" in operation, body)
 
 
 if __name__ == "__main__":
