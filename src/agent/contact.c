@@ -16,6 +16,7 @@
 #define FILE_MAX_BYTES 4096
 #define BACKOFF_FIRST_MS 500U
 #define BACKOFF_MAX_MS 15000U
+#define RETRY_AFTER_MAX_S 60U
 
 static void boot_id_read(char ret_id[VTAP_BOOT_ID_STRLEN])
 {
@@ -99,4 +100,11 @@ unsigned vtap_contact_backoff_ms(unsigned failures, uint32_t random)
 		ms *= 2;
 	ms = VTAP_MIN(ms, BACKOFF_MAX_MS);
 	return ms - ms / 4 + random % (ms / 2 + 1);
+}
+
+unsigned vtap_contact_retry_after_ms(unsigned seconds, uint32_t random)
+{
+	unsigned ms = VTAP_MIN(seconds, RETRY_AFTER_MAX_S) * 1000;
+
+	return ms + random % (ms / 4 + 1);
 }

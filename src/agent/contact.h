@@ -30,3 +30,5 @@ int vtap_contact_remove(const char *state_dir);
 
 /* Milliseconds before the next try after that many failures in a row: 0.5 s, doubled up to 15 s, each +-25 % by random. */
 unsigned vtap_contact_backoff_ms(unsigned failures, uint32_t random);
+/* The same where the controller itself says how long: so many seconds, at most a minute, and up to a quarter more by random. */
+unsigned vtap_contact_retry_after_ms(unsigned seconds, uint32_t random);

@@ -153,6 +153,10 @@ int vtap_agent_feed_post(struct vtap_agent_feed *f, const char *path, json_t *bo
 
 void vtap_agent_feed_poll_in(struct vtap_agent_feed *f, unsigned ms)
 {
+	uint64_t now_ms = vtap_agent_feed_now_ms();
+
+	if (f->quiet_until_ms > now_ms)
+		ms = VTAP_MAX(ms, (unsigned)(f->quiet_until_ms - now_ms));
 	timer_set(f->poll_timer, ms);
 }
 
@@ -163,6 +167,17 @@ void vtap_agent_feed_poll_later(struct vtap_agent_feed *f)
 	vtap_random_bytes(&random, sizeof(random));
 	f->failures++;
 	vtap_agent_feed_poll_in(f, vtap_contact_backoff_ms(f->failures, random));
+}
+
+/* 429 or 503: nothing is asked for as long as the controller wishes. */
+static void keep_quiet(struct vtap_agent_feed *f, unsigned retry_after_s)
+{
+	uint32_t random;
+
+	if (!retry_after_s)
+		return;
+	vtap_random_bytes(&random, sizeof(random));
+	f->quiet_until_ms = vtap_agent_feed_now_ms() + vtap_contact_retry_after_ms(retry_after_s, random);
 }
 
 static void heard(struct vtap_agent_feed *f)
@@ -224,10 +239,18 @@ static void trouble(struct vtap_agent_feed *f, const struct vtap_client_answer *
 		state_set(f, VTAP_FEED_SUSPENDED, reason);
 	} else {
 		state_set(f, VTAP_FEED_AWAY, reason);
+		keep_quiet(f, answer->retry_after_s);
 		vtap_agent_feed_poll_later(f);
 		return;
 	}
 	vtap_agent_feed_poll_in(f, REFUSED_RETRY_MS);
+}
+
+/* Whatever was asked for. */
+static bool is_trouble(const struct vtap_client_answer *answer)
+{
+	return answer->result < 0 || answer->status == 401 || answer->status == 403 || answer->status == 429 ||
+	       answer->status >= 500;
 }
 
 bool vtap_agent_feed_done(struct vtap_agent_feed *f, const struct vtap_client_answer *answer)
@@ -237,7 +260,7 @@ bool vtap_agent_feed_done(struct vtap_agent_feed *f, const struct vtap_client_an
 		heard(f);
 	if (answer->result == 0 && (answer->status < 300 || answer->status == 304))
 		return true;
-	if (answer->result < 0 || answer->status == 401 || answer->status == 403 || answer->status >= 500)
+	if (is_trouble(answer))
 		trouble(f, answer);
 	return false;
 }
@@ -293,7 +316,7 @@ static void on_poll(struct vtap_client_answer *answer, void *userdata)
 	} else if (good) {
 		f->failures = 0;
 		vtap_agent_feed_poll_in(f, early ? POLL_PAUSE_MS : 0);
-	} else if (answer->result == 0 && answer->status < 500 && answer->status != 401 && answer->status != 403) {
+	} else if (!is_trouble(answer)) {
 		trouble(f, answer);
 	}
 	vtap_client_answer_done(answer);
@@ -508,5 +531,6 @@ void vtap_agent_feed_devices_changed(struct vtap_agent *a)
 void vtap_agent_feed_hurry(struct vtap_agent *a)
 {
 	a->feed->failures = 0;
+	a->feed->quiet_until_ms = 0;
 	vtap_agent_feed_poll_in(a->feed, 0);
 }

@@ -37,6 +37,7 @@ struct vtap_agent_feed {
 	enum vtap_feed_state state;
 	char reason[300]; /* why it is not connected */
 	unsigned failures; /* in a row */
+	uint64_t quiet_until_ms; /* the controller has asked for not being asked before */
 	struct vtap_contact contact; /* the last answer */
 	struct vtap_contact saved; /* as the state directory has it */
 
@@ -84,6 +85,7 @@ int vtap_agent_feed_post(struct vtap_agent_feed *f, const char *path, json_t *bo
 			 void *userdata, uint64_t *ret_id);
 /* To be called first by every `done`. True: the answer is one of success. False: it has been dealt with as the protocol says. */
 bool vtap_agent_feed_done(struct vtap_agent_feed *f, const struct vtap_client_answer *answer);
+/* Not before the controller is ready, if it has said when that is. */
 void vtap_agent_feed_poll_in(struct vtap_agent_feed *f, unsigned ms);
 /* The same after something went wrong that is not a matter of the connection. */
 void vtap_agent_feed_poll_later(struct vtap_agent_feed *f);

@@ -114,6 +114,26 @@ static int answer_parse(const struct vtap_client_answer *answer, const struct vt
 	return VTAP_EXIT_UNREACHABLE;
 }
 
+/* Nothing was done yet when it answers so: any request may be sent again. */
+void vtap_ask_perform(struct vtap_cli *cli, const struct vtap_client_request *request,
+		      struct vtap_client_answer *ret_answer)
+{
+	unsigned waited_s = 0;
+
+	for (;;) {
+		(void)cli->perform(request, ret_answer, cli->userdata);
+		if (ret_answer->result < 0 || !ret_answer->retry_after_s ||
+		    waited_s + ret_answer->retry_after_s > VTAP_ASK_WAIT_MAX_S)
+			return;
+		fprintf(cli->err, "vtap: the controller asks to wait: trying again in %u s\n",
+			ret_answer->retry_after_s);
+		if (!cli->pause(ret_answer->retry_after_s, cli->userdata))
+			return;
+		waited_s += ret_answer->retry_after_s;
+		vtap_client_answer_done(ret_answer);
+	}
+}
+
 int vtap_ask_try(struct vtap_cli *cli, const struct vtap_ask *ask, json_t **ret_answer,
 		 struct vtap_refusal *ret_refusal)
 {
@@ -135,7 +155,7 @@ int vtap_ask_try(struct vtap_cli *cli, const struct vtap_ask *ask, json_t **ret_
 	}
 	if (cli->settings->project && asprintf(&project, PROJECT_HEADER "%s", cli->settings->project) >= 0)
 		headers[count] = project;
-	(void)cli->perform(&request, &answer, cli->userdata);
+	vtap_ask_perform(cli, &request, &answer);
 	if (is_good(&answer))
 		return answer_parse(&answer, cli->settings, ret_answer, ret_refusal);
 	vtap_ask_explain(&answer, ask, cli->settings, ret_refusal);

@@ -21,6 +21,12 @@ struct vtap_refusal {
 	char text[512]; /* the sentence */
 };
 
+#define VTAP_ASK_WAIT_MAX_S 30 /* in all, where the controller asks to wait before it is asked again */
+
+/* As cli->perform(), which is called again as long as the controller asks for that and the wait is not too long. */
+void vtap_ask_perform(struct vtap_cli *cli, const struct vtap_client_request *request,
+		      struct vtap_client_answer *ret_answer);
+
 /* An enum vtap_exit; *ret_answer is a new reference, null for an answer without a body. *ret_refusal is filled otherwise. */
 int vtap_ask_try(struct vtap_cli *cli, const struct vtap_ask *ask, json_t **ret_answer,
 		 struct vtap_refusal *ret_refusal);

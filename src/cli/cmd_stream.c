@@ -34,7 +34,7 @@ static int stream(struct vtap_cli *cli, const struct vtap_invocation *i, const c
 		headers[0] = project;
 	request.path = made.path;
 	request.headers = headers;
-	(void)cli->perform(&request, &answer, cli->userdata);
+	vtap_ask_perform(cli, &request, &answer);
 	if (answer.result == -ECANCELED || (answer.result >= 0 && answer.status >= 200 && answer.status < 300))
 		return VTAP_EXIT_DONE;
 	vtap_ask_explain(&answer, &ask, cli->settings, &refusal);

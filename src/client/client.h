@@ -11,6 +11,7 @@
 #include "basic/util.h"
 
 #define VTAP_CLIENT_ANSWER_MAX_BYTES (64U << 20)
+#define VTAP_CLIENT_RETRY_AFTER_MAX_S 3600
 
 struct vtap_client_options { /* texts are copied */
 	const char
@@ -37,6 +38,8 @@ struct vtap_client_answer { /* owned by the receiver: vtap_client_answer_done() 
 	char *body; /* NUL-terminated; never NULL when result is 0 */
 	size_t body_bytes;
 	char etag[96];
+	/* How long a 429 or 503 asks to wait before the same is asked again, VTAP_CLIENT_RETRY_AFTER_MAX_S at most; 0 = it does not. */
+	unsigned retry_after_s;
 };
 void vtap_client_answer_done(struct vtap_client_answer *a);
 

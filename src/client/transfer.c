@@ -311,6 +311,17 @@ static void describe(const struct vtap_client_transfer *t, CURLcode code, struct
 		       behind ? behind : reason);
 }
 
+/* Whether the header has a number or a date is libcurl's affair. */
+static unsigned retry_after_s(const struct vtap_client_transfer *t, long status)
+{
+	curl_off_t seconds = 0;
+
+	if (status != 429 && status != 503)
+		return 0;
+	(void)curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER, &seconds);
+	return seconds > 0 ? (unsigned)VTAP_MIN(seconds, (curl_off_t)VTAP_CLIENT_RETRY_AFTER_MAX_S) : 0;
+}
+
 void vtap_client_transfer_finish(struct vtap_client_transfer *t, CURLcode code, struct vtap_client_answer *ret_answer)
 {
 	struct vtap_client_answer *a = &t->answer;
@@ -323,6 +334,7 @@ void vtap_client_transfer_finish(struct vtap_client_transfer *t, CURLcode code, 
 	if (a->result == 0) {
 		(void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
 		a->status = (unsigned)status;
+		a->retry_after_s = retry_after_s(t, status);
 	} else {
 		free(VTAP_STEAL(a->body));
 		a->body_bytes = 0;

@@ -38,9 +38,10 @@ def session(number=1, device="v1", side="host", **keys):
 
 
 class Refusal(Exception):
-    def __init__(self, status, problem_type="about:blank", detail="because the test says so"):
+    def __init__(self, status, problem_type="about:blank", detail="because the test says so", retry_after_s=None):
         super().__init__(detail)
         self.status, self.problem = status, {"type": problem_type, "title": "no", "status": status, "detail": detail}
+        self.headers = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
 
 
 class PlayedController:
@@ -52,9 +53,10 @@ class PlayedController:
         self.epoch, self.revision, self.plan = "a" * 32, 0, None
         self.chunks = {}  # hash -> text
         self.requests = []
-        self.refusal = None  # (status, type): of every request that needs a credential
+        self.refusal = None  # of every request that needs a credential: what Refusal() is made of
         self.reports, self.answers, self.captured = [], {}, {}  # as they came; by request
         self.asked = []  # (method, path) of every request
+        self.times = []  # when each came
         self.connections = []  # X-Vtap-Connection of every GET of the plan
         self.want = []
         self.port, self.server = 0, None
@@ -115,7 +117,7 @@ class PlayedController:
         return self.requests[-1]["id"]
 
     def refuse(self, *refusal):
-        """From now on; without arguments no longer."""
+        """From now on, all that a credential is needed for; without arguments no longer."""
         with self.changed:
             self.refusal = refusal or None
             self.changed.notify_all()
@@ -172,10 +174,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
-    def answer(self, status, body=b"", kind="application/json"):
+    def answer(self, status, body=b"", kind="application/json", headers=None):
         if isinstance(body, (dict, list)):
             body = json.dumps(body).encode()
         self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         if status not in (204, 304):
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
@@ -188,6 +192,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         query, body = dict(urllib.parse.parse_qsl(url.query)), b""
         if method == "POST":
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        controller.times.append(time.monotonic())
         controller.asked.append((method, url.path))
         try:
             if url.path == "/agent/v1/join":
@@ -201,7 +206,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 raise Refusal(401)
             self.dispatch(url.path, query, body)
         except Refusal as refusal:
-            self.answer(refusal.status, refusal.problem, "application/problem+json")
+            self.answer(refusal.status, refusal.problem, "application/problem+json", refusal.headers)
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
 

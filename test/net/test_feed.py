@@ -243,6 +243,28 @@ class Feed(FeedCase):
         self.controller.wait_applied(30)
         self.assertEqual(self.controller.reports[before]["sessions"][0]["counters"]["out"]["matched_packets"], 10)
 
+    def test_controller_that_asks_for_time(self):
+        """The agent asks for nothing before that, then at once, and mirrors all the while."""
+        agent = self.joined(session(1))
+        for status in (429, 503):
+            with self.subTest(status):
+                self.controller.refuse(status, "about:blank", "too much at a time", 3)
+                away = self.controller_state(agent, "away")
+                self.assertEqual(away["reason"], "too much at a time")
+                self.expect_mirrored()
+                refused = len(self.controller.asked)
+                wait_until(lambda: len(self.controller.asked) > refused, 10 * SLOWNESS, "the next request")
+                waited_s = self.controller.times[refused] - self.controller.times[refused - 1]
+                self.assertTrue(3 <= waited_s <= 3.75 + SLOWNESS, waited_s)
+                self.controller.refuse()
+                self.controller_state(agent, "connected")
+        # A person need not wait.
+        self.controller.refuse(503, "about:blank", "too much at a time", 60)
+        self.controller_state(agent, "away")
+        self.controller.refuse()
+        agent.process.send_signal(signal.SIGHUP)
+        self.controller_state(agent, "connected", 5)
+
     def test_offline(self):
         """A session stops when the controller has been away for as long as it says, and goes on when it is back."""
         agent = self.joined(session(1, offline="stop-after 2s"), session(2, mode="copy", encapsulation={"vni": 67}))

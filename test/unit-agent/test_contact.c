@@ -88,6 +88,18 @@ static void test_backoff(void **state)
 	assert_in_range(vtap_contact_backoff_ms(UINT32_MAX, UINT32_MAX), 11250, 18750);
 }
 
+/* As long as the controller says, or a little longer, so that not all come back at once; a minute at most. */
+static void test_retry_after(void **state)
+{
+	assert_int_equal(vtap_contact_retry_after_ms(3, 0), 3000);
+	assert_int_equal(vtap_contact_retry_after_ms(3, 750), 3750);
+	assert_int_equal(vtap_contact_retry_after_ms(3, 751), 3000);
+	assert_int_equal(vtap_contact_retry_after_ms(60, 0), 60000);
+	assert_int_equal(vtap_contact_retry_after_ms(61, 0), 60000);
+	for (uint32_t random = UINT32_MAX - 100000; random < UINT32_MAX; random++)
+		assert_in_range(vtap_contact_retry_after_ms(UINT32_MAX, random), 60000, 75000);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -95,6 +107,7 @@ int main(void)
 	    cmocka_unit_test(test_now),
 	    cmocka_unit_test_setup_teardown(test_file, folder_make, folder_remove),
 	    cmocka_unit_test(test_backoff),
+	    cmocka_unit_test(test_retry_after),
 	};
 
 	return cmocka_run_group_tests_name("contact", tests, NULL, NULL);

@@ -53,6 +53,8 @@ static int perform(const struct vtap_client_request *request, struct vtap_client
 	header_check(f, request);
 	f->next++;
 	*ret_answer = (struct vtap_client_answer){.status = e->status};
+	if (f->answer_count < VTAP_ARRAY_SIZE(f->retry_after_s))
+		ret_answer->retry_after_s = f->retry_after_s[f->answer_count++];
 	if (e->status == 0) {
 		ret_answer->result = -ECONNREFUSED;
 		strcpy(ret_answer->error, "nobody is there");
@@ -87,6 +89,7 @@ static bool pause_for(unsigned seconds, void *userdata)
 	if (f->pauses == 0)
 		return false;
 	f->pauses--;
+	f->paused_s += seconds;
 	return true;
 }
 

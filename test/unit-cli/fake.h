@@ -23,7 +23,10 @@ struct fake {
 	size_t out_bytes, err_bytes;
 	const char *typed[4]; /* secrets, in order; NULL = end of input */
 	size_t typed_count;
+	unsigned retry_after_s[4]; /* of the first answers, in order */
+	size_t answer_count;
 	unsigned pauses; /* that are still allowed */
+	unsigned paused_s; /* all of them together */
 };
 
 void fake_begin(struct fake *f, const struct fake_exchange *script);

@@ -46,6 +46,38 @@ static void test_create(void **state)
 	says(&f, "id: tmt-00000000000000001\nname: ids\naddress: 10.0.0.1\nversion: 1\n", "");
 }
 
+/* Where the controller says when to come back, it is waited for; half a minute in all. */
+static void test_waiting(void **state)
+{
+	static const struct fake_exchange busy = {"POST", "/v1/targets", "{\"address\":\"10.0.0.1\"}", 503,
+						  PROBLEM(503, "", "it is busy")},
+					  done = {"POST", "/v1/targets", "{\"address\":\"10.0.0.1\"}", 201, TARGET};
+	VTAP_CLEANUP(fake_end) struct fake f;
+
+	fake_begin(&f, (const struct fake_exchange[]){busy, busy, done, {}});
+	f.pauses = 9;
+	memcpy(f.retry_after_s, (const unsigned[]){1, 29}, 2 * sizeof(unsigned));
+	assert_int_equal(RUN(&f, "-q", "target", "create", "--address", "10.0.0.1"), 0);
+	says(&f, "tmt-00000000000000001\n",
+	     "vtap: the controller asks to wait: trying again in 1 s\n"
+	     "vtap: the controller asks to wait: trying again in 29 s\n");
+	assert_int_equal(f.paused_s, 30);
+	fake_end(&f);
+	fake_begin(&f, (const struct fake_exchange[]){busy, busy, busy, {}});
+	f.pauses = 9;
+	memcpy(f.retry_after_s, (const unsigned[]){1, 29, 1}, 3 * sizeof(unsigned));
+	assert_int_equal(RUN(&f, "target", "create", "--address", "10.0.0.1"), VTAP_EXIT_REFUSED);
+	assert_int_equal(f.paused_s, 30);
+	assert_non_null(strstr(f.err, "in 29 s\nvtap: it is busy\n"));
+	fake_end(&f);
+	fake_begin(&f, (const struct fake_exchange[]){busy, {}});
+	f.pauses = 9;
+	f.retry_after_s[0] = 31;
+	assert_int_equal(RUN(&f, "target", "create", "--address", "10.0.0.1"), VTAP_EXIT_REFUSED);
+	says(&f, "", "vtap: it is busy\n");
+	assert_int_equal(f.paused_s, 0);
+}
+
 static void test_refusals(void **state)
 {
 	static const struct {
@@ -577,17 +609,29 @@ static void test_help(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_create),        cmocka_unit_test(test_refusals),
-	    cmocka_unit_test(test_many),          cmocka_unit_test(test_pages),
-	    cmocka_unit_test(test_names),         cmocka_unit_test(test_rules),
-	    cmocka_unit_test(test_rule_replace),  cmocka_unit_test(test_secrets),
-	    cmocka_unit_test(test_secret_length), cmocka_unit_test(test_own_password),
-	    cmocka_unit_test(test_login),         cmocka_unit_test(test_logout_of_nobody),
-	    cmocka_unit_test(test_once),          cmocka_unit_test(test_stats),
-	    cmocka_unit_test(test_history),       cmocka_unit_test(test_check),
-	    cmocka_unit_test(test_lists_inside),  cmocka_unit_test(test_audit),
-	    cmocka_unit_test(test_capture),       cmocka_unit_test(test_capture_to_a_full_disk),
-	    cmocka_unit_test(test_events),        cmocka_unit_test(test_watch),
+	    cmocka_unit_test(test_create),
+	    cmocka_unit_test(test_waiting),
+	    cmocka_unit_test(test_refusals),
+	    cmocka_unit_test(test_many),
+	    cmocka_unit_test(test_pages),
+	    cmocka_unit_test(test_names),
+	    cmocka_unit_test(test_rules),
+	    cmocka_unit_test(test_rule_replace),
+	    cmocka_unit_test(test_secrets),
+	    cmocka_unit_test(test_secret_length),
+	    cmocka_unit_test(test_own_password),
+	    cmocka_unit_test(test_login),
+	    cmocka_unit_test(test_logout_of_nobody),
+	    cmocka_unit_test(test_once),
+	    cmocka_unit_test(test_stats),
+	    cmocka_unit_test(test_history),
+	    cmocka_unit_test(test_check),
+	    cmocka_unit_test(test_lists_inside),
+	    cmocka_unit_test(test_audit),
+	    cmocka_unit_test(test_capture),
+	    cmocka_unit_test(test_capture_to_a_full_disk),
+	    cmocka_unit_test(test_events),
+	    cmocka_unit_test(test_watch),
 	    cmocka_unit_test(test_help),
 	};
 	int fd = mkstemp(file_path), r;

@@ -55,6 +55,15 @@ static int handle_tagged(const struct vtap_http_request *q, struct vtap_http_res
 	return 0;
 }
 
+/* The status and the header's seconds are in the path. */
+static int handle_busy(const struct vtap_http_request *q, struct vtap_http_response *ret_response, void *userdata)
+{
+	*ret_response = text_response("");
+	ret_response->status = (unsigned)strtoul(q->parameters[0], NULL, 10);
+	ret_response->retry_after_s = (unsigned)strtoul(q->parameters[1], NULL, 10);
+	return 0;
+}
+
 static int handle_port(const struct vtap_http_request *q, struct vtap_http_response *ret_response, void *userdata)
 {
 	char text[16];
@@ -91,6 +100,7 @@ static const struct vtap_http_route routes[] = {
     {.method = "PATCH", .path = "/echo/{x}", .handler = handle_echo},
     {.method = "DELETE", .path = "/echo/{x}", .handler = handle_echo},
     {.method = "GET", .path = "/tagged", .handler = handle_tagged},
+    {.method = "GET", .path = "/busy/{status}/{seconds}", .handler = handle_busy},
     {.method = "GET", .path = "/port", .handler = handle_port},
     {.method = "GET", .path = "/big/{bytes}", .handler = handle_big},
     {.method = "GET", .path = "/never", .handler = handle_never},
@@ -244,6 +254,29 @@ static void test_requests(void **state)
 	assert_string_equal(a.etag, "\"42\"");
 	assert_string_equal(a.body, "");
 	vtap_client_answer_done(&a);
+}
+
+/* How long to wait is read of those answers that tell it, and bounded. */
+static void test_retry_after(void **state)
+{
+	static const struct {
+		const char *path;
+		unsigned seconds;
+	} cases[] = {
+	    {"/busy/429/12", 12}, {"/busy/503/1", 1},       {"/busy/503/0", 0},       {"/busy/200/12", 0},
+	    {"/busy/500/12", 0},  {"/busy/503/3600", 3600}, {"/busy/503/3601", 3600}, {"/busy/429/4294967295", 3600},
+	};
+	VTAP_CLEANUP(vtap_client_freep) struct vtap_client *c = client_new((struct vtap_client_options){});
+
+	for (size_t i = 0; i < VTAP_ARRAY_SIZE(cases); i++) {
+		struct vtap_client_answer a;
+
+		assert_int_equal(
+		    vtap_client_perform(c, &(struct vtap_client_request){.method = "GET", .path = cases[i].path}, &a),
+		    0);
+		assert_int_equal(a.retry_after_s, cases[i].seconds);
+		vtap_client_answer_done(&a);
+	}
 }
 
 static void test_credentials(void **state)
@@ -446,6 +479,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_urls),
 	    cmocka_unit_test(test_requests),
+	    cmocka_unit_test(test_retry_after),
 	    cmocka_unit_test(test_credentials),
 	    cmocka_unit_test(test_unfit_requests),
 	    cmocka_unit_test(test_connections_are_kept),
