@@ -135,3 +135,9 @@ int fake_run(struct fake *f, const char *const *argv)
 		fail_msg("%s %s was not asked for", f->next->method, f->next->path);
 	return status;
 }
+
+void fake_says(const struct fake *f, const char *out, const char *err)
+{
+	assert_string_equal(f->err, err);
+	assert_string_equal(f->out, out);
+}

@@ -7,6 +7,12 @@
 
 #include "cli/cli.h"
 
+/* What answers are made of. */
+#define TARGET "{\"id\":\"tmt-00000000000000001\",\"name\":\"ids\",\"address\":\"10.0.0.1\",\"version\":1}"
+#define PROBLEM(status, field, detail)                                                                                 \
+	"{\"type\":\"about:blank\",\"title\":\"x\",\"status\":" #status ",\"field\":\"" field                          \
+	"\",\"detail\":\"" detail "\"}"
+
 struct fake_exchange { /* one request and its answer; an array ends with a NULL method */
 	const char *method, *path;
 	const char *body; /* that the request must have, as JSON; NULL = none */
@@ -33,4 +39,6 @@ void fake_begin(struct fake *f, const struct fake_exchange *script);
 void fake_end(struct fake *f);
 /* Runs a command line, up to NULL; its exit status. Fails when the script asks for more than was asked. */
 int fake_run(struct fake *f, const char *const *argv);
+/* Exactly this on both outputs. */
+void fake_says(const struct fake *f, const char *out, const char *err);
 #define RUN(f, ...) fake_run(f, (const char *const[]){__VA_ARGS__, NULL})

@@ -171,6 +171,17 @@ static void test_update(void **state)
 	      "update interface web {\"tags\":{\"role\":\"db\"}}");
 	PLANS("interfaces:\n- {name: web, network: n1, subnet: s1, tags: {role: web}, host: null, device: tap1}\n",
 	      false, "update interface web {\"device\":\"tap1\"}");
+	/* The controller has filled in the subnet's network. */
+	PLANS("interfaces:\n- {name: web, subnet: s1, tags: {role: web}}\n", false, NULL);
+	PLANS("interfaces:\n- {name: web, subnet: s1, network: null, tags: {role: web}}\n", false, NULL);
+	PLANS("interfaces:\n- {name: web, tags: {role: web}}\n", false,
+	      "update interface web {\"network\":null,\"subnet\":null}");
+	PLANS("subnets:\n- {name: s2, network: n2, cidr: 10.1.0.0/24}\n"
+	      "networks:\n- {name: n2, cidrs: [10.1.0.0/16]}\n"
+	      "interfaces:\n- {name: web, subnet: s2, tags: {role: web}}\n",
+	      false, "create network n2 {\"name\":\"n2\",\"cidrs\":[\"10.1.0.0/16\"]}",
+	      "create subnet s2 {\"name\":\"s2\",\"network\":\"n2\",\"cidr\":\"10.1.0.0/24\"}",
+	      "update interface web {\"network\":null,\"subnet\":\"s2\"}");
 	PLANS("interfaces:\n- {id: eni-00000000000000002, description: x}\n", false,
 	      "update interface eni-00000000000000002 {\"description\":\"x\"}");
 }
