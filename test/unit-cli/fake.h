@@ -7,8 +7,7 @@
 
 #include "cli/cli.h"
 
-/* What answers are made of. */
-#define TARGET "{\"id\":\"tmt-00000000000000001\",\"name\":\"ids\",\"address\":\"10.0.0.1\",\"version\":1}"
+/* A refusal's body. */
 #define PROBLEM(status, field, detail)                                                                                 \
 	"{\"type\":\"about:blank\",\"title\":\"x\",\"status\":" #status ",\"field\":\"" field                          \
 	"\",\"detail\":\"" detail "\"}"

@@ -4,6 +4,8 @@
 
 #include "fake.h"
 
+#define TARGET "{\"id\":\"tmt-00000000000000001\",\"name\":\"ids\",\"address\":\"10.0.0.1\",\"version\":1}"
+
 /* Where the controller says when to come back, it is waited for; half a minute in all. */
 static void test_waiting(void **state)
 {

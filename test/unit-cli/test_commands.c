@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define TARGET "{\"id\":\"tmt-00000000000000001\",\"name\":\"ids\",\"address\":\"10.0.0.1\",\"version\":1}"
+
 static void test_create(void **state)
 {
 	static const struct fake_exchange script[] = {
