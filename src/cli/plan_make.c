@@ -195,6 +195,17 @@ static int owner_check(struct vtap_planner *p, const json_t *current)
 	return vtap_planner_fail(p, -EINVAL, "", text);
 }
 
+/* An interface without a network of its own is in its subnet's, which the controller fills in. */
+static int network_follow(const struct vtap_planner *p, const json_t *input, json_t *desired)
+{
+	const char *subnet = text_of(desired, "subnet");
+	json_t *network = subnet ? json_object_get(json_object_get(p->there, subnet), "network") : NULL;
+
+	if (!network || strcmp(p->kind->name, "interface") != 0 || json_is_string(json_object_get(input, "network")))
+		return 0;
+	return json_object_set(desired, "network", network) < 0 ? -ENOMEM : 0;
+}
+
 static int entry_compare(struct vtap_planner *p, const json_t *entry, const json_t *input, const json_t *current)
 {
 	struct vtap_normalize n = {.kind = p->kind, .input = input, .resolve = vtap_planner_resolve, .userdata = p};
@@ -208,8 +219,10 @@ static int entry_compare(struct vtap_planner *p, const json_t *entry, const json
 	r = vtap_resource_normalize(&n, &desired, &error);
 	if (r < 0)
 		return vtap_planner_fail(p, r, error.field, error.text);
-	r = current ? vtap_planner_update(p, name, input, desired, current, &changed)
-		    : vtap_planner_create(p, name, input, desired);
+	r = network_follow(p, input, desired);
+	if (r >= 0)
+		r = current ? vtap_planner_update(p, name, input, desired, current, &changed)
+			    : vtap_planner_create(p, name, input, desired);
 	json_decref(desired);
 	if (r >= 0 && rules)
 		r = vtap_planner_rules(p, name, rules, json_object_get(current, "rules"), &changed);

@@ -290,6 +290,15 @@ class ManifestTest(CliCase):
         self.vtap("apply", "-f", "-", stdin=changed)
         self.assertEqual(self.api.get(f"/v1/interfaces/{identity}")["description"], "found")
 
+    def test_network_of_a_subnet(self):
+        """What the controller fills in is no difference."""
+        text = ("networks:\n- {name: n, cidrs: [10.0.0.0/16]}\nsubnets:\n- {name: s, network: n, cidr: 10.0.0.0/24}\n"
+                "interfaces:\n- {name: e, subnet: s, addresses: [10.0.0.4]}\n")
+        self.vtap("apply", "-f", "-", stdin=text)
+        self.assertEqual(self.vtap("apply", "-f", "-", stdin=text), "0 created, 0 changed, 0 deleted, 3 as they were\n")
+        self.assertEqual(self.vtap("diff", "-f", "-", stdin=text), "")
+        self.assertEqual(self.api.get("/v1/interfaces/e")["network"], self.api.get("/v1/networks/n")["id"])
+
     def test_only_what_differs(self):
         path = self.write(self.everything)
         self.vtap("apply", "-f", path)
