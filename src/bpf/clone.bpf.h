@@ -6,6 +6,7 @@
  * travels in its mark and cb[]; the original gets its own back.
  */
 
+#include "checksum.bpf.h"
 #include "encap.bpf.h"
 #include "kernel.bpf.h"
 #include "limit.bpf.h"
@@ -18,6 +19,11 @@ const volatile __u32 vtap_secret;
 
 /* Words of cb[] on a copy. */
 enum { VTAP_CB_SECRET, VTAP_CB_SESSION, VTAP_CB_HASH, VTAP_CB_NOTE = VTAP_CB_HASH, VTAP_CB_BYTES };
+
+/* The word of the session: the slot, the direction, and vtap_checksum_place() of what is still to be finished. */
+#define VTAP_CB_DIRECTION_SHIFT 16
+#define VTAP_CB_CHECKSUM_SHIFT 17
+_Static_assert(VTAP_CB_CHECKSUM_SHIFT + VTAP_CHECKSUM_PLACE_BITS <= 32, "fits a word of cb");
 
 /* What vtap_out at the uplink has to do with a copy: added to the secret. */
 enum {
@@ -69,20 +75,28 @@ static __always_inline int vtap_clone_cut_reaches_checksum(const struct vtap_del
 }
 
 /*
- * Whether this copy must go the segmenting way: to be cut or wrapped wire packet by wire packet, or to have its checksum
- * completed, which the kernel does for a device without offloads only.
+ * Whether this copy must go the segmenting way: to be cut or wrapped wire packet by wire packet, or to have a checksum completed
+ * that only the kernel can. *ret_checksum: which one is to be completed on the fast way, or 0.
  */
 static __always_inline int vtap_clone_needs_stage(struct __sk_buff *skb, const struct vtap_delivery *d,
-						  const struct vtap_source *s)
+						  const struct vtap_source *s, __u32 *ret_checksum)
 {
 	int cut = vtap_encap_copy_bytes(d, s->frame_bytes) != s->frame_bytes;
 	/* A cut copy must have its checksum completed before the cut. */
 	int complete = (d->flags & VTAP_DELIVERY_COMPLETE) && (cut || !(d->flags & VTAP_DELIVERY_UPLINK_COMPLETES));
+	struct vtap_kernel_checksum checksum;
 
 	if (d->flags & VTAP_DELIVERY_STAGE_ALL)
 		return 1;
-	if (!skb->gso_size)
-		return (complete || vtap_clone_cut_reaches_checksum(d, s)) && vtap_kernel_checksum_partial(skb);
+	if (!skb->gso_size) {
+		if (!complete && !vtap_clone_cut_reaches_checksum(d, s))
+			return 0;
+		vtap_kernel_checksum(skb, &checksum);
+		if (!checksum.partial)
+			return 0;
+		*ret_checksum = vtap_checksum_place(skb, &checksum);
+		return !*ret_checksum;
+	}
 	if (complete || cut)
 		return 1;
 	/* Whole, then: it must be IP, known through to its payload, not a tunnel's already, and still fit a length field. */
@@ -91,6 +105,11 @@ static __always_inline int vtap_clone_needs_stage(struct __sk_buff *skb, const s
 		return 1;
 	/* A tag in band, and none in the metadata that popping would lift it behind. */
 	return !skb->vlan_present && skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6);
+}
+
+static __always_inline __u32 vtap_copy_session(__u32 slot, __u32 direction, __u32 checksum)
+{
+	return slot | direction << VTAP_CB_DIRECTION_SHIFT | checksum << VTAP_CB_CHECKSUM_SHIFT;
 }
 
 static __always_inline void vtap_copy_sign(struct __sk_buff *skb, __u32 what, __u32 session, __u32 hash_or_note)
@@ -142,7 +161,7 @@ static __always_inline void vtap_clone_stage(const struct vtap_source *s, const 
  * have taken that program away, one bare frame has left: the session's copies go through the stage from then on.
  */
 static __always_inline void vtap_clone_fast(const struct vtap_source *s, struct vtap_delivery *d, __u32 slot,
-					    struct vtap_counters *c)
+					    __u32 checksum, struct vtap_counters *c)
 {
 	struct vtap_finished *finished;
 	__u32 zero = 0;
@@ -152,7 +171,8 @@ static __always_inline void vtap_clone_fast(const struct vtap_source *s, struct 
 	if (!finished)
 		return;
 	finished->lost = VTAP_COUNTER_MAX;
-	r = vtap_clone_send(s->skb, d->uplink_ifindex, VTAP_MARK, slot | s->direction << 16, s->packet->hash);
+	r = vtap_clone_send(s->skb, d->uplink_ifindex, VTAP_MARK, vtap_copy_session(slot, s->direction, checksum),
+			    s->packet->hash);
 	if (finished->lost == VTAP_COUNTER_MAX) {
 		finished->lost = r ? 0 : VTAP_LOST_CHANGED;
 		if (!r)
@@ -168,7 +188,7 @@ static __always_inline void vtap_clone_session(const struct vtap_source *s, __u3
 {
 	struct vtap_counters *c = vtap_stats_of(slot, s->direction);
 	struct vtap_delivery *d = vtap_clone_delivery(slot);
-	__u32 copy_bytes;
+	__u32 copy_bytes, checksum = 0;
 
 	if (!c)
 		return;
@@ -196,10 +216,10 @@ static __always_inline void vtap_clone_session(const struct vtap_source *s, __u3
 		vtap_stats_add(c, VTAP_LOST_LIMITED, s->packets);
 		return;
 	}
-	if (vtap_clone_needs_stage(s->skb, d, s))
+	if (vtap_clone_needs_stage(s->skb, d, s, &checksum))
 		vtap_clone_stage(s, d, slot, c);
 	else
-		vtap_clone_fast(s, d, slot, c);
+		vtap_clone_fast(s, d, slot, checksum, c);
 }
 
 static long vtap_clone_nth(__u32 i, void *context)

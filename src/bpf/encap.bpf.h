@@ -13,6 +13,7 @@
 
 #include <bpf/bpf_endian.h>
 
+#include "checksum.bpf.h"
 #include "maps.bpf.h"
 #include "stats.bpf.h"
 
@@ -90,13 +91,6 @@ static __always_inline __u32 vtap_encap_keep_bytes(__u32 copy_bytes, __u32 tags_
 	return tags_bytes && copy_bytes < VTAP_MACS_BYTES + tags_bytes ? VTAP_MACS_BYTES : copy_bytes - tags_bytes;
 }
 
-static __always_inline __u16 vtap_encap_fold(__u32 sum)
-{
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return ~sum;
-}
-
 /*
  * Writes the outer headers over the first bytes of the frame, which must already be there as room. inner_bytes is the length of
  * the inner frame with its tags; a super-packet's lengths are rewritten by the kernel when it is segmented.
@@ -123,7 +117,7 @@ static __always_inline int vtap_encap_write(struct __sk_buff *skb, const struct 
 
 	ip->tot_len = bpf_htons(inner_bytes + VTAP_HEADER_IPV4_BYTES - ETH_HLEN);
 	ip->id = bpf_get_prandom_u32();
-	ip->check = vtap_encap_fold((__u32)d->header_sum + ip->tot_len + ip->id);
+	ip->check = vtap_checksum_fold((__u32)d->header_sum + ip->tot_len + ip->id);
 	udp->source = sport;
 	udp->len = bpf_htons(inner_bytes + VTAP_HEADER_IPV4_BYTES - ETH_HLEN - sizeof(*ip));
 	return bpf_skb_store_bytes(skb, 0, header, VTAP_HEADER_IPV4_BYTES, 0);

@@ -146,3 +146,24 @@ struct {
 	__type(key, __u32);
 	__type(value, struct vtap_finished);
 } vtap_scratch SEC(".maps");
+
+#define VTAP_CHECKSUM_PIECE_BYTES 512 /* as much as bpf_csum_diff() takes on Linux 6.1 */
+#define VTAP_CHECKSUM_START_MAX 255 /* room for many IPv6 extension headers, or a tunnel of a guest's own */
+
+/*
+ * A piece of a frame while its checksum is computed: too large for the stack. Used between two helpers of one program, none of
+ * which sends a packet, so that nothing on this CPU can come in between. The only map that is not pinned: nothing in it lasts.
+ */
+struct vtap_checksum_piece {
+	__u8 pad[2]; /* puts what follows an Ethernet header on a multiple of 4 */
+	__u8 bytes[VTAP_CHECKSUM_PIECE_BYTES];
+	/* Behind the last piece there are zeroes up to a multiple of 4; the verifier reckons with more. */
+	__u8 rest[VTAP_CHECKSUM_START_MAX + 6];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct vtap_checksum_piece);
+} vtap_checksum_pieces SEC(".maps");

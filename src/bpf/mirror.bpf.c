@@ -14,6 +14,7 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "checksum.bpf.h"
 #include "classify.bpf.h"
 #include "clone.bpf.h"
 #include "encap.bpf.h"
@@ -77,7 +78,8 @@ static __always_inline void vtap_copy_papers(struct __sk_buff *skb, struct vtap_
 	__u32 session = skb->cb[VTAP_CB_SESSION];
 
 	ret_copy->slot = session & 0xffff;
-	ret_copy->direction = session >> 16 & 1;
+	ret_copy->direction = session >> VTAP_CB_DIRECTION_SHIFT & 1;
+	ret_copy->checksum = session >> VTAP_CB_CHECKSUM_SHIFT;
 	ret_copy->hash = skb->cb[VTAP_CB_HASH];
 	skb->cb[VTAP_CB_SECRET] = 0;
 }
@@ -103,6 +105,7 @@ static __noinline int vtap_finish_fast(struct __sk_buff *skb)
 	struct vtap_finished *finished;
 	struct vtap_copy copy;
 	__u32 zero = 0;
+	long r = 0;
 
 	vtap_copy_papers(skb, &copy);
 	d = vtap_clone_delivery(copy.slot);
@@ -113,7 +116,12 @@ static __noinline int vtap_finish_fast(struct __sk_buff *skb)
 		finished->lost = VTAP_LOST_CHANGED;
 		return TC_ACT_SHOT;
 	}
-	vtap_encap_finish(skb, d, copy.hash, finished);
+	if (copy.checksum)
+		r = vtap_checksum_complete(skb, copy.checksum);
+	if (r)
+		finished->lost = vtap_stats_reason(r);
+	else
+		vtap_encap_finish(skb, d, copy.hash, finished);
 	return finished->lost ? TC_ACT_SHOT : VTAP_NEXT;
 }
 
@@ -173,7 +181,8 @@ SEC("tc") int vtap_stage(struct __sk_buff *skb)
 		vtap_encap_finish(skb, d, copy.hash, &finished);
 	if (d && !finished.lost) {
 		if (d->flags & VTAP_DELIVERY_UPLINK_DIRECT) {
-			vtap_copy_sign(skb, VTAP_COPY_DIRECT, copy.slot | copy.direction << 16, finished.note);
+			vtap_copy_sign(skb, VTAP_COPY_DIRECT, vtap_copy_session(copy.slot, copy.direction, 0),
+				       finished.note);
 			skb->cb[VTAP_CB_BYTES] = finished.bytes;
 			return bpf_redirect(d->uplink_ifindex, 0);
 		}

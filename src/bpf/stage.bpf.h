@@ -22,6 +22,7 @@ struct vtap_copy {
 	__u32 slot;
 	__u32 direction;
 	__u32 hash;
+	__u32 checksum; /* on the fast way: vtap_checksum_place() of what is still to be finished, or 0 */
 };
 
 static __always_inline __u32 vtap_stage_mark(__u32 slot, __u32 direction, __u32 hash)
@@ -39,5 +40,6 @@ static __always_inline int vtap_stage_papers(__u32 mark, struct vtap_copy *ret_c
 	ret_copy->slot = mark & ((1 << VTAP_STAGE_SLOT_BITS) - 1);
 	ret_copy->direction = mark >> VTAP_STAGE_SLOT_BITS & 1;
 	ret_copy->hash = mark >> VTAP_STAGE_HASH_SHIFT & ((1 << VTAP_STAGE_HASH_BITS) - 1);
+	ret_copy->checksum = 0;
 	return 1;
 }

@@ -9,7 +9,7 @@
 
 #include "bpf/mirror_abi.h"
 
-#define FRAME_MAX_BYTES 3000
+#define FRAME_MAX_BYTES 12000
 #define FRAME_TAGS_MAX 3
 #define FRAME_EXTENSIONS_MAX 10
 #define FRAME_TCP_BYTES 20
@@ -17,6 +17,7 @@
 struct frame {
 	uint8_t bytes[FRAME_MAX_BYTES];
 	size_t size_bytes;
+	bool partial; /* of one that was received: its checksum is still to be filled in */
 };
 
 struct frame_shape {

@@ -8,6 +8,7 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/pkt_cls.h>
+#include <linux/virtio_net.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
@@ -44,14 +45,20 @@ static void cpu_pin(void)
 	assert_int_equal(sched_setaffinity(0, sizeof(set), &set), 0);
 }
 
-static void capture_open(struct lab *l)
+static void sockets_open(struct lab *l)
 {
 	struct sockaddr_ll address = {
 	    .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = (int)l->uplink_peer};
 
+	int on = 1;
+
 	l->capture_fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 	assert_true(l->capture_fd >= 0);
+	assert_int_equal(setsockopt(l->capture_fd, SOL_PACKET, PACKET_AUXDATA, &on, sizeof(on)), 0);
 	assert_int_equal(bind(l->capture_fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+	l->offload_fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	assert_true(l->offload_fd >= 0);
+	assert_int_equal(setsockopt(l->offload_fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)), 0);
 }
 
 static void dataplane_set_up(struct lab *l)
@@ -93,7 +100,7 @@ int lab_setup(void **state)
 	l->uplink = if_nametoindex("u0");
 	l->uplink_peer = if_nametoindex("u1");
 	l->sink = if_nametoindex("z0");
-	capture_open(l);
+	sockets_open(l);
 	dataplane_set_up(l);
 	return 0;
 }
@@ -104,6 +111,7 @@ int lab_teardown(void **state)
 
 	vtap_dataplane_free(l->dataplane);
 	vtap_closep(&l->capture_fd);
+	vtap_closep(&l->offload_fd);
 	assert_int_equal(setns(l->home_fd, CLONE_NEWNET), 0);
 	vtap_closep(&l->home_fd);
 	free(l);
@@ -233,16 +241,36 @@ void lab_send(struct lab *l, uint32_t ifindex, const struct frame *frame)
 			 frame->size_bytes);
 }
 
+void lab_send_partial(struct lab *l, uint32_t ifindex, const struct frame *frame, uint16_t start, uint16_t offset)
+{
+	struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_ifindex = (int)ifindex, .sll_halen = 6};
+	struct virtio_net_hdr header = {
+	    .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .csum_start = start, .csum_offset = offset};
+	struct iovec parts[] = {{&header, sizeof(header)}, {(void *)frame->bytes, frame->size_bytes}};
+	const struct msghdr message = {
+	    .msg_name = &address, .msg_namelen = sizeof(address), .msg_iov = parts, .msg_iovlen = 2};
+
+	assert_int_equal(sendmsg(l->offload_fd, &message, 0), sizeof(header) + frame->size_bytes);
+}
+
 /* The next frame out of the uplink; the test fails if none comes in time. */
 static void receive(struct lab *l, struct frame *ret_frame)
 {
+	uint8_t control[CMSG_SPACE(sizeof(struct tpacket_auxdata))] __attribute__((aligned(8)));
+	struct iovec bytes = {ret_frame->bytes, sizeof(ret_frame->bytes)};
+	struct msghdr message = {
+	    .msg_iov = &bytes, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
 	struct pollfd p = {.fd = l->capture_fd, .events = POLLIN};
+	struct tpacket_auxdata auxdata;
 	ssize_t n;
 
 	assert_int_equal(poll(&p, 1, LAB_DEADLINE_MS), 1);
-	n = recv(l->capture_fd, ret_frame->bytes, sizeof(ret_frame->bytes), MSG_TRUNC);
+	n = recvmsg(l->capture_fd, &message, MSG_TRUNC);
 	assert_in_range(n, 14, sizeof(ret_frame->bytes));
 	ret_frame->size_bytes = (size_t)n;
+	assert_non_null(CMSG_FIRSTHDR(&message));
+	memcpy(&auxdata, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(auxdata));
+	ret_frame->partial = auxdata.tp_status & TP_STATUS_CSUMNOTREADY;
 }
 
 size_t lab_copies(struct lab *l, struct frame *ret_frames, size_t max)

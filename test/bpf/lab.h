@@ -27,6 +27,7 @@ struct lab {
 	struct vtap_dataplane *dataplane; /* owned */
 	uint32_t source, source_peer, uplink, uplink_peer, sink; /* devices; what goes into the sink is gone */
 	int capture_fd; /* of uplink_peer */
+	int offload_fd; /* sends what is still to be finished */
 };
 
 /* For cmocka's group setup and teardown; *state becomes a struct lab. */
@@ -68,3 +69,9 @@ size_t lab_copies(struct lab *l, struct frame *ret_frames, size_t max);
 
 /* Sends a frame out of a device. Out of source_peer: it arrives at the source as any packet does, its outer tag set apart. */
 void lab_send(struct lab *l, uint32_t ifindex, const struct frame *frame);
+
+/*
+ * The same with the checksum left to the kernel: it is to sum the bytes from `start` on and to write the sum `offset` bytes
+ * behind that, as a guest's NIC asks for it.
+ */
+void lab_send_partial(struct lab *l, uint32_t ifindex, const struct frame *frame, uint16_t start, uint16_t offset);

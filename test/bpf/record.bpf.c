@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Somebody else's programs around ours: `dress` gives a packet values that nobody else would choose, `record` writes down
- * what it sees of each packet. Both let it go on.
+ * Somebody else's programs around ours: `dress` gives a packet values that nobody else would choose, `edit` and `lengthen`
+ * change its bytes and put some in front, `record` writes down what it sees of each packet. All let it go on.
  */
 
 #include <linux/bpf.h>
+#include <linux/if_ether.h>
 #include <linux/pkt_cls.h>
 
 #include <bpf/bpf_helpers.h>
 
 #define RECORDS 512
 #define FRAME_BYTES 256
+#define EDITED_AT 50
 
 struct record {
 	__u32 mark, priority, tc_index, cb[5];
@@ -41,6 +43,20 @@ SEC("tc/dress") int dress(struct __sk_buff *skb)
 	skb->tc_index = 0x7788;
 	for (int i = 0; i < 5; i++)
 		skb->cb[i] = 0xabcd0000 + i;
+	return TC_ACT_UNSPEC;
+}
+
+SEC("tc/edit") int edit(struct __sk_buff *skb)
+{
+	__u32 zero = 0;
+
+	bpf_skb_store_bytes(skb, EDITED_AT, &zero, sizeof(zero), 0);
+	return TC_ACT_UNSPEC;
+}
+
+SEC("tc/lengthen") int lengthen(struct __sk_buff *skb)
+{
+	bpf_skb_change_head(skb, ETH_HLEN, 0);
 	return TC_ACT_UNSPEC;
 }
 

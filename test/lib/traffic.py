@@ -80,13 +80,15 @@ class RawSender:
         self._offloading.send(header + frame)
 
 
-def numbered_udp(count, src_mac, dst_mac, src="10.0.0.1", dst="10.0.0.2", sport=1000, dport=2000, size_bytes=256, first=0):
-    """Yields count UDP frames whose payload starts with its number (8 bytes): see number_of()."""
+def numbered_udp(count, src_mac, dst_mac, src="10.0.0.1", dst="10.0.0.2", sport=1000, dport=2000, size_bytes=256, first=0,
+                 vlans=()):
+    """Yields count UDP frames whose payload starts with its number (8 bytes): see number_of(). size_bytes: without tags."""
     version = packet.ipv6 if ":" in src else packet.ipv4
     room = size_bytes - 14 - (40 if ":" in src else 20) - 8
     for number in itertools.islice(itertools.count(first), count):
         payload = struct.pack("!Q", number).ljust(room, b".")
-        yield packet.ethernet(version(packet.udp(payload, src, dst, sport, dport), src, dst, packet.UDP), src_mac, dst_mac)
+        yield packet.ethernet(version(packet.udp(payload, src, dst, sport, dport), src, dst, packet.UDP), src_mac, dst_mac,
+                              vlans=vlans)
 
 
 def number_of(frame):

@@ -54,17 +54,19 @@ class Stream:
     """
     The guest sends numbered UDP datagrams, from the moment that the constructor returns until stop(), which tells how many
     were sent to each destination port. The ports take turns; each counts from 0.
-        partial: checksums are left to the kernel, as a guest does, which sends copies the segmenting way
+        partial: checksums are left to the kernel, as a guest does
+        staged: with two VLAN tags, for which partial checksums are completed the segmenting way
         source: the guest's address
     """
 
     BATCH_S = 0.004
 
-    def __init__(self, guest, device="eth0", ports=(2000,), packets_per_second=1000, partial=False, source=GUEST):
+    def __init__(self, guest, device="eth0", ports=(2000,), packets_per_second=1000, partial=False, staged=False,
+                 source=GUEST):
         self._sender = RawSender(guest, device)
         self._send_one = self._sender.send_partial if partial else self._sender.send
-        self._frames = [numbered_udp(1 << 30, guest.mac(device), NOBODY_MAC, source, HOST_INNER, dport=port, size_bytes=128)
-                        for port in ports]
+        self._frames = [numbered_udp(1 << 30, guest.mac(device), NOBODY_MAC, source, HOST_INNER, dport=port, size_bytes=128,
+                                     vlans=(7, 5) if staged else ()) for port in ports]
         self._batch = max(1, round(packets_per_second * self.BATCH_S / len(ports)))
         self.sent = 0  # of each port
         self._stopping = threading.Event()

@@ -86,7 +86,7 @@ class Lifecycle:
         self.host.ip(*[f"link add {name} type veth peer name p{name}" for name in names])
         return names
 
-    def kill_and_restart(self, partial):
+    def kill_and_restart(self, staged):
         """Sessions' devices are switched one by one, between the uplink and the guest's cable, and no copy is missing."""
         devices = self.many_devices()
         agent = self.agent(config(session(direction="both"), session("idle", direction="both", sources=[
@@ -95,7 +95,7 @@ class Lifecycle:
         self.assertEqual(len(links), 4 + 2 * len(devices) if agent.status()["agent"]["hook"] == "tcx" else 0)
         last = 0
         with self.capture() as capture:
-            stream = Stream(self.guest, packets_per_second=RATE, partial=partial)
+            stream = Stream(self.guest, packets_per_second=RATE, partial=True, staged=staged)
             for _ in range(TAKE_OVERS):
                 capture.wait(len(capture.frames) + 50)
                 agent.kill9()
@@ -110,7 +110,8 @@ class Lifecycle:
         self.assertNotEqual(agent.status()["agent"]["pid"], identifier)
         counters = self.settled(agent, sent)
         self.expect_sums(counters, sent)
-        self.assertEqual(counters["staged"], sent if partial else 0)
+        self.assertEqual(counters["staged"], sent if staged else 0)
+        self.assertAll([copy.packet for copy in capture.copies()], lambda inner: inner.l4_checksum_ok is True, "a checksum")
         # The links are the ones from the beginning, the programs behind them those of the last agent.
         after = pinned_links(agent)
         self.assertEqual({name: link for name, (link, _) in after.items()}, {name: link for name, (link, _) in links.items()})
@@ -118,10 +119,10 @@ class Lifecycle:
         self.assertEqual(agent.status()["warnings"], [])
 
     def test_kill_and_restart_under_traffic(self):
-        self.kill_and_restart(partial=False)
+        self.kill_and_restart(staged=False)
 
     def test_kill_and_restart_under_traffic_through_the_stage(self):
-        self.kill_and_restart(partial=True)
+        self.kill_and_restart(staged=True)
 
     def test_restart_gives_idle_counters_back(self):
         """Counters and names stay when nothing is sent meanwhile; a session that is new begins at nought."""
@@ -136,7 +137,7 @@ class Lifecycle:
         self.assertEqual((old["name"], old["counters"]), ("s", before))
         self.assertEqual((new["name"], new["total"]["matched_packets"]), ("new", 0))
 
-    def restart_of_another_layout(self, partial):
+    def restart_of_another_layout(self, staged):
         """An agent of another layout migrates names and counters, and no copy is missing."""
         waiting = [session(f"w{number}", sources=[{"device": f"w{number}"}], packet_length=100 + number)
                    for number in range(WAITING)]
@@ -144,7 +145,7 @@ class Lifecycle:
         self.wait_state(agent, "active", position=-1)
         ours = globals_of(agent)[0]
         with self.capture() as capture:
-            stream = Stream(self.guest, packets_per_second=RATE, partial=partial)
+            stream = Stream(self.guest, packets_per_second=RATE, partial=True, staged=staged)
             for _ in range(TAKE_OVERS):
                 capture.wait(len(capture.frames) + 50)
                 agent.stop()
@@ -158,10 +159,10 @@ class Lifecycle:
             self.expect_all_arrive(capture, stream)
 
     def test_restart_of_another_layout(self):
-        self.restart_of_another_layout(partial=False)
+        self.restart_of_another_layout(staged=False)
 
     def test_restart_of_another_layout_through_the_stage(self):
-        self.restart_of_another_layout(partial=True)
+        self.restart_of_another_layout(staged=True)
 
     def test_shorter_counters_migrate(self):
         """The older layout had fewer counters: those are carried over by their number, the rest begins at nought."""

@@ -2,11 +2,16 @@
 """What a session without a filter copies: every frame, byte for byte, with the outer headers that were asked for."""
 
 import collections
+import os
+import socket
 import struct
+import tempfile
+import threading
 
 import packet
 from capture import Capture
 from case import SMALL, main
+from recorder import Recorder
 from scene import COLLECTOR, COLLECTOR6, GUEST, GUEST6, HOST, HOST6, PEER, PEER6, SceneCase, session
 
 LLDP = bytes.fromhex("0207040200000000010403040205070601780000")
@@ -95,7 +100,7 @@ class EveryFrameClsact(EveryFrame):
 
 class PacketLength(SceneCase):
     def test_exact(self):
-        """Fast and staged, whatever the length: the first bytes of the frame, no more and no fewer."""
+        """Whatever the way and the length: the first bytes of the frame, no more and no fewer."""
         scene = self.started(scene={"guest_mtu": 9500, "uplink_mtu": 10000})
         payloads = [bytes(size % 251 for size in range(room)) for room in (0, 7, 22, 40, 86, 200, 1458, 9300)]
         for length in LENGTHS:
@@ -110,10 +115,13 @@ class PacketLength(SceneCase):
                 self.assertEqual(mirrored.added["staged"], 0)
                 self.assertEqual(mirrored.inner(), [frame[:length] for frame in whole])
                 self.assertEqual(mirrored.added["uncut"], 0)
-            with self.subTest(packet_length=length, way="staged"):
-                mirrored = scene.mirror(lambda: [scene.from_guest.send_partial(frame) for frame in partial], len(partial))
-                self.assertEqual(mirrored.added["staged"], len(partial))
-                self.assertEqual(mirrored.inner(), [frame[:length] for frame in partial])
+            # A tag in the frame's bytes: its checksum is completed in the stage.
+            tagged = [scene.out(frame[14:], vlans=[7, 5]) for frame in partial]
+            for way, frames in (("unfinished", partial), ("staged", tagged)):
+                with self.subTest(packet_length=length, way=way):
+                    mirrored = scene.mirror(lambda: [scene.from_guest.send_partial(frame) for frame in frames], len(frames))
+                    self.assertEqual(mirrored.added["staged"], len(frames) if way == "staged" else 0)
+                    self.assertEqual(mirrored.inner(), [frame[:length] for frame in frames])
 
 
 class PacketLengthClsact(PacketLength):
@@ -192,11 +200,25 @@ class OuterHeaders(SceneCase):
         self.assertGreater(len(counts), 40)
 
 
+def tagged_in_bytes(frames, direction):
+    """Those that the hook sees with a VLAN tag in their bytes: the outermost of what comes in is set apart on the way."""
+    return [frame for frame in frames if len(packet.parse(frame).vlans) > (direction == "out")]
+
+
 class Checksums(SceneCase):
     def frames(self, build):
         """Every transport whose checksum the kernel may have left to the device."""
         payload = bytes(range(200)) + b"odd"
+        # The payload that brings the checksum to 0, which UDP writes as 0xffff.
+        zero = packet.udp(packet.udp(b"\0\0", GUEST, PEER, 1000, 2000)[6:8], GUEST, PEER, 1000, 2000, check=0xFFFF)
         return [
+            build(packet.ipv4(zero, GUEST, PEER, packet.UDP)),
+            build(packet.ipv4(packet.tcp(b"", GUEST, PEER, 5, 6), GUEST, PEER, packet.TCP)),
+            build(udp4(b"1")),
+            build(udp4(payload, options=b"\x94\x04\0\0" * 10)),
+            build(udp6(payload * 4, extensions=[(packet.DESTINATION, b"")] * 4)),
+            build(packet.ipv6(packet.tcp(b"", GUEST6, PEER6, 5, 6), GUEST6, PEER6, packet.TCP)),
+            build(udp6(b"")),
             build(packet.ipv4(packet.tcp(payload, GUEST, PEER, 5, 6), GUEST, PEER, packet.TCP)),
             build(packet.ipv4(packet.tcp(b"", GUEST, PEER, 5, 6, "S", options=b"\2\4\5\xb4"), GUEST, PEER, packet.TCP)),
             build(udp4(payload)),
@@ -216,15 +238,20 @@ class Checksums(SceneCase):
         ]
 
     def test_complete(self):
-        """What the kernel had left open is finished; what was whole goes the fast way. Both are what was on the wire."""
+        """
+        What the kernel had left open is finished, on the fast way but for tags in the frame's bytes. As the uplink sends it:
+        a copy is what was on the wire, and nobody is asked to finish it again. What was whole is left as it was.
+        """
         scene = self.started()
         for name, build, sender in (("out", scene.out, scene.from_guest), ("in", scene.into, scene.from_host)):
             frames, whole = self.frames(build), self.whole(build)
-            with self.subTest(name):
+            with self.subTest(name), Capture(scene.medium, "uM", direction="in", keep=scene._is_copy) as uplink:
                 mirrored = scene.mirror(lambda: [sender.send_partial(frame) for frame in frames], len(frames))
+                self.assertEqual([copy.inner for copy in packet.copies(uplink.wait(len(frames)))], frames)
+                self.assertFalse(any(frame.partial for frame in uplink.frames))
                 self.assertEqual(mirrored.inner(), frames)
                 self.assertChecksums(mirrored.inner())
-                self.assertEqual(mirrored.added["staged"], len(frames))
+                self.assertEqual(mirrored.added["staged"], len(tagged_in_bytes(frames, name)))
             with self.subTest(name + ", whole already"):
                 mirrored = scene.mirror(lambda: sender.send(*frames, *whole), len(frames + whole))
                 self.assertEqual(mirrored.inner(), frames + whole)
@@ -254,9 +281,9 @@ class Checksums(SceneCase):
 
     def test_as_is_and_cut(self):
         """
-        Whatever the length, the cut is exact outside of the checksum's own two bytes, and nothing is lost. A cut that
-        may reach into the headers is made behind the stage: whoever finishes a checksum that lies behind the end of a
-        packet drops it.
+        Whatever the length, the cut is exact outside of the checksum's own two bytes, and nothing is lost. Before a cut that
+        may reach into the headers, the checksum is finished: whoever finishes one that lies behind the end of a packet drops
+        it.
         """
         scene = self.started()
         frames = self.frames(scene.out)
@@ -264,7 +291,7 @@ class Checksums(SceneCase):
             scene.reload(session(checksum="as_is", packet_length=length))
             mirrored = scene.mirror(lambda: [scene.from_guest.send_partial(frame) for frame in frames], len(frames))
             early = [frame for frame in frames if length < 128 and length < len(frame)]
-            self.assertEqual(mirrored.added["staged"], len(early))
+            self.assertEqual(mirrored.added["staged"], len(tagged_in_bytes(early, "out")))
             for inner, frame in zip(sorted(mirrored.inner()), sorted(frames), strict=True):
                 parsed = packet.parse(frame)
                 at = len(frame) - len(parsed.l4) + {packet.TCP: 16, packet.UDP: 6, packet.ICMPV6: 2}[parsed.protocol]
@@ -295,6 +322,72 @@ class Checksums(SceneCase):
         copies = packet.copies(uplink.frames)
         self.assertEqual(len(copies), 6)
         self.assertChecksums([copy.inner for copy in copies])
+
+    def test_a_stream_whose_payload_lies_in_fragments(self):
+        """By sendfile and by large sends, from a guest that makes no super-packets: small acknowledgements, too."""
+        scene = self.started(scene={"guest_mtu": 1400})
+        scene.guest.address("eth0", GUEST + "/24")
+        scene.host.address("v1", PEER + "/24")
+        for namespace, device in ((scene.guest, "eth0"), (scene.host, "v1")):
+            namespace.offload(device, tso=False, gso=False, gro=False)
+        data = os.urandom(100_000)
+        with tempfile.TemporaryFile() as file, Capture(scene.medium, "uM", direction="in", keep=scene._is_copy) as uplink:
+            file.write(data)
+            mirrored = scene.mirror(lambda: self.stream(scene, file, data))
+            frames = uplink.wait(len(mirrored.copies))
+        self.assertEqual(mirrored.added["staged"], 0)
+        self.assertFalse(any(frame.partial for frame in frames))
+        segments = [copy for copy in packet.copies(frames) if copy.packet.protocol == packet.TCP]
+        self.assertChecksums([copy.inner for copy in segments])
+        sent = [copy.packet for copy in segments if copy.packet.dport == 80]
+        first = next(one.seq for one in sent if one.tcp_flags & packet.TCP_FLAGS["S"]) + 1
+        stream = bytearray(len(data) * 2)
+        for one in sent:
+            at = (one.seq - first) % (1 << 32)
+            if one.payload:
+                stream[at:at + len(one.payload)] = one.payload
+        self.assertEqual(bytes(stream), data * 2)
+
+    def behind(self, program, change):
+        """The copy of a packet that somebody's program has changed before it came to ours, and how many went through the stage."""
+        scene = self.started()
+        recorder = Recorder(self.lab, "ahead")
+        if self.hook == "tcx":
+            recorder.attach_tcx(scene.host, "v1", "ingress", program, first=True)
+        else:
+            recorder.attach_clsact(scene.host, "v1", "ingress", program, 1)
+        sent = scene.out(udp4(bytes(range(200))))
+        mirrored = scene.mirror(lambda: scene.from_guest.send_partial(sent), 1)
+        changed = change(sent)
+        datagram = changed[-208:-202] + bytes(2) + changed[-200:]
+        check = packet.checksum(datagram, packet.pseudo_header_sum(GUEST, PEER, packet.UDP, len(datagram)))
+        self.assertEqual(mirrored.inner(), [changed[:-202] + struct.pack("!H", check) + changed[-200:]])
+        return mirrored.added["staged"]
+
+    def test_bytes_that_a_program_ahead_of_us_changed(self):
+        self.assertEqual(self.behind("edit", lambda frame: frame[:50] + bytes(4) + frame[54:]), 0)
+
+    def test_bytes_that_a_program_ahead_of_us_put_in_front(self):
+        """The checksum's place is no longer where it is in other frames."""
+        self.assertEqual(self.behind("lengthen", lambda frame: bytes(14) + frame), 1)
+
+    def stream(self, scene, file, data):
+        listener = scene.host.socket(socket.AF_INET, socket.SOCK_STREAM)
+        client = scene.guest.socket(socket.AF_INET, socket.SOCK_STREAM)
+        with listener, client:
+            listener.bind((PEER, 80))
+            listener.listen()
+            client.connect((PEER, 80))
+            accepted, _ = listener.accept()
+            with accepted:
+                received = []
+                reader = threading.Thread(target=lambda: received.extend(iter(lambda: accepted.recv(1 << 20), b"")))
+                reader.start()
+                client.sendfile(file)
+                client.sendall(data)
+                client.shutdown(socket.SHUT_WR)
+                reader.join()
+        self.assertEqual(b"".join(received), data * 2)
 
 
 class ChecksumsClsact(Checksums):

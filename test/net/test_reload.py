@@ -247,7 +247,7 @@ class Devices(HostCase):
         self.host.ip("link del vtap-far")
         agent.wait_status(lambda status: "vtap-far" in {at["device"] for at in status["attachments"]})
         with self.capture() as capture:
-            stream = Stream(self.guest, packets_per_second=250, partial=True)
+            stream = Stream(self.guest, packets_per_second=250, partial=True, staged=True)
             capture.wait(20)
             sent = stream.stop()
             capture.wait(sent)
