@@ -2,7 +2,8 @@
 
 /*
  * A capture: what a session's copies look like where they leave the host, without their outer headers. The socket sees what the
- * uplink sends; a filter in the kernel keeps everything else away.
+ * uplink sends; a filter in the kernel keeps everything else away. On the wire copies are told apart by their tunnel alone, so
+ * there is no capture of a session that shares its own with another one of this host, whose packets it would show, too.
  */
 
 #include <arpa/inet.h>
@@ -32,11 +33,15 @@
 struct vtap_tap {
 	struct vtap_agent_feed *feed; /* borrowed */
 	char id[VTAP_REQUEST_ID_STRLEN];
+	char session[VTAP_ABI_NAME_BYTES];
 	int fd; /* owned */
 	sd_event_source *io, *flush, *end; /* owned */
 	uint32_t outer_bytes; /* in front of each frame */
+	uint16_t slot; /* of the session */
+	struct vtap_delivery delivery; /* by which its copies leave */
 	uint64_t packets_left;
 	uint64_t bytes_per_second, second, second_bytes; /* what passed in that second */
+	bool begun; /* the controller has been told */
 	bool ending; /* the last request is still to be sent */
 	bool over; /* it was, or nobody wants it */
 	uint64_t post_id; /* 0 = none under way */
@@ -93,7 +98,7 @@ static void on_posted(struct vtap_client_answer *answer, void *userdata)
 	vtap_client_answer_done(answer);
 }
 
-/* One request at a time; what comes meanwhile waits in the body, as far as there is room. */
+/* One request at a time; what comes meanwhile waits in the body, as far as there is room. The first one may be without any. */
 static void body_send(struct vtap_tap *t)
 {
 	char path[64 + VTAP_REQUEST_ID_STRLEN];
@@ -103,8 +108,9 @@ static void body_send(struct vtap_tap *t)
 						    .body_bytes = t->body_bytes,
 						    .content_type = "application/octet-stream"};
 
-	if (t->post_id || t->over || (!t->body_bytes && !t->ending))
+	if (t->post_id || t->over || (!t->body_bytes && !t->ending && t->begun))
 		return;
+	t->begun = true;
 	snprintf(path, sizeof(path), "/agent/v1/capture/%s%s", t->id, t->ending ? "?end=1" : "");
 	t->over = t->ending;
 	if (vtap_agent_feed_send(t->feed, &request, on_posted, t, &t->post_id) < 0) {
@@ -206,7 +212,7 @@ static uint32_t word_of(const uint8_t *bytes)
 	return ntohl(be);
 }
 
-/* Sent by this host, from the session's tunnel to its target. The headers are our own, and always of one length. */
+/* Copies of this host, by the session's tunnel to its target. The headers are our own, and always of one length. */
 static int filter_attach(int fd, const struct vtap_session *s)
 {
 	const struct vtap_addr *target = &s->target->address;
@@ -217,6 +223,7 @@ static int filter_attach(int fd, const struct vtap_session *s)
 	size_t n = 0;
 
 	filter_word(f, &n, BPF_W, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE), PACKET_OUTGOING);
+	filter_word(f, &n, BPF_W, (uint32_t)(SKF_AD_OFF + SKF_AD_MARK), VTAP_MARK);
 	filter_word(f, &n, BPF_H, 12, six ? ETH_P_IPV6 : ETH_P_IP);
 	filter_word(f, &n, BPF_B, six ? ETH_HLEN + 6 : ETH_HLEN + 9, IPPROTO_UDP);
 	for (uint32_t i = 0; i < vtap_addr_size_bytes(target->family); i += 4)
@@ -246,21 +253,40 @@ static int socket_open(struct vtap_tap *t, const struct vtap_session *s, uint32_
 	return bind(t->fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
 }
 
-static int tap_open(struct vtap_tap *t, size_t index, uint64_t seconds)
+/* Whether the slot is the session's still, and its copies leave as they did. */
+static bool is_as_begun(struct vtap_agent *a, const struct vtap_tap *t)
+{
+	uint32_t index = a->slot_delivery[t->slot];
+	struct vtap_delivery now;
+
+	return index && !strcmp(a->slots.names[t->slot].name, t->session) &&
+	       vtap_dataplane_delivery_read(a->dataplane, index, &now) >= 0 &&
+	       now.uplink_ifindex == t->delivery.uplink_ifindex && vtap_delivery_same_tunnel(&now, &t->delivery);
+}
+
+/* Whether nothing but this session's copies leaves by the tunnel, whatever other sessions, also ended ones, still do. */
+static bool is_alone(struct vtap_agent *a, const struct vtap_tap *t)
+{
+	for (uint16_t slot = 0; slot < VTAP_ABI_SESSIONS; slot++) {
+		uint32_t index = a->slot_delivery[slot];
+		struct vtap_delivery other;
+
+		if (!index || slot == t->slot)
+			continue;
+		if (vtap_dataplane_delivery_read(a->dataplane, index, &other) < 0 ||
+		    vtap_delivery_same_tunnel(&other, &t->delivery))
+			return false;
+	}
+	return true;
+}
+
+/* What the socket holds that was sent since is not read any more. */
+void vtap_tap_check(struct vtap_tap *t)
 {
 	struct vtap_agent *a = t->feed->agent;
-	const struct vtap_session *s = &a->config->sessions[index];
-	int r;
 
-	t->outer_bytes = s->target->address.family == AF_INET6 ? VTAP_DELIVERY_IPV6_BYTES : VTAP_DELIVERY_IPV4_BYTES;
-	r = socket_open(t, s, a->nexthops[a->sessions[index].target].ifindex);
-	if (r >= 0)
-		r = sd_event_add_io(a->event, &t->io, t->fd, EPOLLIN, on_io, t);
-	if (r >= 0)
-		r = sd_event_add_time_relative(a->event, &t->flush, CLOCK_MONOTONIC, FLUSH_USEC, 10000, on_flush, t);
-	if (r >= 0)
-		r = sd_event_add_time_relative(a->event, &t->end, CLOCK_MONOTONIC, seconds * 1000000, 10000, on_end, t);
-	return r;
+	if (!t->ending && !t->over && (!is_as_begun(a, t) || !is_alone(a, t)))
+		end_begin(t);
 }
 
 /* All of the session's interfaces here are captured together: copies do not tell which one they are of. */
@@ -284,38 +310,89 @@ static bool is_all(const struct vtap_agent *a, const json_t *interfaces, size_t 
 	return found == s->interface_count;
 }
 
+static int tap_open(struct vtap_tap *t, const struct vtap_session *s, uint64_t seconds)
+{
+	struct vtap_agent *a = t->feed->agent;
+	int r;
+
+	t->outer_bytes = s->target->address.family == AF_INET6 ? VTAP_DELIVERY_IPV6_BYTES : VTAP_DELIVERY_IPV4_BYTES;
+	r = socket_open(t, s, t->delivery.uplink_ifindex);
+	if (r >= 0)
+		r = sd_event_add_io(a->event, &t->io, t->fd, EPOLLIN, on_io, t);
+	if (r >= 0)
+		r = sd_event_add_time_relative(a->event, &t->flush, CLOCK_MONOTONIC, 0, 10000, on_flush, t);
+	if (r >= 0)
+		r = sd_event_add_time_relative(a->event, &t->end, CLOCK_MONOTONIC, seconds * 1000000, 10000, on_end, t);
+	return r;
+}
+
+static struct vtap_tap *tap_new(struct vtap_agent_feed *f, const char *id, const json_t *request, uint16_t slot)
+{
+	json_int_t packets = json_integer_value(json_object_get(request, "packets"));
+	json_int_t bytes_per_second = json_integer_value(json_object_get(request, "bytes_per_second"));
+	struct vtap_tap *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	t->feed = f;
+	t->fd = -1;
+	t->slot = slot;
+	snprintf(t->id, sizeof(t->id), "%s", id);
+	t->packets_left = packets > 0 ? (uint64_t)packets : UINT64_MAX;
+	t->bytes_per_second = bytes_per_second > 0 ? (uint64_t)bytes_per_second : 0;
+	return t;
+}
+
+/* Whether the session can be captured at all; if not, that was answered. */
+static bool is_possible(struct vtap_agent_feed *f, const char *id, const json_t *request, size_t index)
+{
+	char reason[VTAP_STATUS_REASON_STRLEN];
+	struct vtap_agent *a = f->agent;
+
+	if (!a->nexthops[a->sessions[index].target].ifindex || !a->config->sessions[index].enabled ||
+	    a->sessions[index].unplaced || !a->slot_delivery[a->sessions[index].slot]) {
+		(void)vtap_status_session_state(a, index, reason);
+		vtap_agent_request_fail(f, id, "the session sends no copies now: %s", reason);
+		return false;
+	}
+	if (!is_all(a, json_object_get(request, "interfaces"), index)) {
+		vtap_agent_request_fail(
+		    f, id,
+		    "copies do not tell which of the session's interfaces they are of: all of them are "
+		    "captured, or none; a session of fewer interfaces can be captured by itself");
+		return false;
+	}
+	return true;
+}
+
 void vtap_tap_start(struct vtap_agent_feed *f, const char *id, const json_t *request, struct vtap_tap **ret_tap)
 {
 	json_int_t seconds = json_integer_value(json_object_get(request, "seconds"));
-	json_int_t packets = json_integer_value(json_object_get(request, "packets"));
-	json_int_t bytes_per_second = json_integer_value(json_object_get(request, "bytes_per_second"));
-	char reason[VTAP_STATUS_REASON_STRLEN];
 	struct vtap_agent *a = f->agent;
+	const struct vtap_session *s;
 	struct vtap_tap *t;
 	size_t index;
 	int r;
 
 	*ret_tap = NULL;
-	if (vtap_agent_request_session(f, id, request, &index) < 0)
+	if (vtap_agent_request_session(f, id, request, &index) < 0 || !is_possible(f, id, request, index))
 		return;
-	if (!a->nexthops[a->sessions[index].target].ifindex || !a->config->sessions[index].enabled) {
-		(void)vtap_status_session_state(a, index, reason);
-		vtap_agent_request_fail(f, id, "the session sends no copies now: %s", reason);
-		return;
-	}
-	if (!is_all(a, json_object_get(request, "interfaces"), index)) {
-		vtap_agent_request_fail(f, id, "all interfaces of the session on this host are captured, or none");
-		return;
-	}
-	t = calloc(1, sizeof(*t));
+	s = &a->config->sessions[index];
+	t = tap_new(f, id, request, a->sessions[index].slot);
 	if (!t)
 		return;
-	t->feed = f;
-	t->fd = -1;
-	snprintf(t->id, sizeof(t->id), "%s", id);
-	t->packets_left = packets > 0 ? (uint64_t)packets : UINT64_MAX;
-	t->bytes_per_second = bytes_per_second > 0 ? (uint64_t)bytes_per_second : 0;
-	r = tap_open(t, index, seconds > 0 ? (uint64_t)seconds : 1);
+	snprintf(t->session, sizeof(t->session), "%s", s->name);
+	r = vtap_dataplane_delivery_read(a->dataplane, a->slot_delivery[t->slot], &t->delivery);
+	if (r >= 0 && !is_alone(a, t)) {
+		vtap_agent_request_fail(
+		    f, id,
+		    "another session of this host has the same target address, port and VNI: the copies "
+		    "of the two cannot be told apart");
+		vtap_tap_free(t);
+		return;
+	}
+	if (r >= 0)
+		r = tap_open(t, s, seconds > 0 ? (uint64_t)seconds : 1);
 	if (r < 0) {
 		vtap_agent_request_fail(f, id, "packets cannot be captured: %s", strerror(-r));
 		vtap_tap_free(t);

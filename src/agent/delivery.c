@@ -7,6 +7,7 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/udp.h>
+#include <stddef.h>
 #include <string.h>
 
 /* RFC 7348, section 5. */
@@ -128,4 +129,18 @@ void vtap_delivery_make(const struct vtap_session *s, const struct vtap_nexthop 
 		d.flags |= VTAP_DELIVERY_LIMITED;
 	header_write(s, h, &d);
 	*ret_delivery = d;
+}
+
+bool vtap_delivery_same_tunnel(const struct vtap_delivery *a, const struct vtap_delivery *b)
+{
+	bool six = a->flags & VTAP_DELIVERY_IPV6;
+	size_t address = ETH_HLEN + (six ? offsetof(struct ipv6hdr, daddr) : offsetof(struct iphdr, daddr));
+	size_t udp = ETH_HLEN + (six ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
+	size_t port = udp + offsetof(struct udphdr, dest);
+	size_t vni = udp + sizeof(struct udphdr) + offsetof(struct vxlan_header, vni_be);
+
+	return !((a->flags ^ b->flags) & VTAP_DELIVERY_IPV6) &&
+	       !memcmp(a->header + address, b->header + address, six ? 16 : 4) &&
+	       !memcmp(a->header + port, b->header + port, sizeof(uint16_t)) &&
+	       !memcmp(a->header + vni, b->header + vni, sizeof(uint32_t));
 }

@@ -19,3 +19,6 @@ void vtap_delivery_make(const struct vtap_session *session, const struct vtap_ne
 
 /* Bytes that the outer headers add to an inner frame, from the outer IP header on. */
 uint32_t vtap_delivery_overhead_bytes(uint8_t family);
+
+/* Whether copies by the two have the same destination address, port and VNI: nobody can tell them apart on the wire. */
+bool vtap_delivery_same_tunnel(const struct vtap_delivery *a, const struct vtap_delivery *b);

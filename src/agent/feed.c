@@ -506,6 +506,11 @@ void vtap_agent_feed_tick(struct vtap_agent *a)
 		vtap_agent_feed_report(f);
 }
 
+void vtap_agent_feed_tried(struct vtap_agent *a)
+{
+	vtap_agent_requests_check(a->feed);
+}
+
 void vtap_agent_feed_applied(struct vtap_agent *a)
 {
 	struct vtap_agent_feed *f = a->feed;

@@ -23,7 +23,9 @@ int vtap_agent_feed_start(struct vtap_agent *a, struct vtap_error *reterr);
 
 /* Once a second. */
 void vtap_agent_feed_tick(struct vtap_agent *a);
-/* After each apply: what has changed by it is reported. */
+/* After each apply, whether it worked or not: what goes by the data plane as it was must not go on. */
+void vtap_agent_feed_tried(struct vtap_agent *a);
+/* After one that worked: what has changed by it is reported. */
 void vtap_agent_feed_applied(struct vtap_agent *a);
 /* Links, addresses or neighbours have changed. */
 void vtap_agent_feed_devices_changed(struct vtap_agent *a);

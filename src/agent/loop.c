@@ -52,6 +52,8 @@ int vtap_loop_apply(struct vtap_agent *a)
 		return 0;
 	memcpy(before, a->last_apply_error, sizeof(before));
 	r = vtap_apply(a);
+	if (a->feed)
+		vtap_agent_feed_tried(a);
 	if (r < 0)
 		return vtap_log_err(r, "cannot bring the data plane up to date: %s",
 				    *a->last_apply_error ? a->last_apply_error : strerror(-r));

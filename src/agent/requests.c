@@ -56,6 +56,14 @@ bool vtap_agent_requests_busy(const struct vtap_agent_feed *f)
 	return busy;
 }
 
+void vtap_agent_requests_check(struct vtap_agent_feed *f)
+{
+	for (size_t i = 0; i < VTAP_REQUESTS_AT_A_TIME; i++) {
+		if (f->requests->taps[i])
+			vtap_tap_check(f->requests->taps[i]);
+	}
+}
+
 static void on_answered(struct vtap_client_answer *answer, void *userdata)
 {
 	(void)vtap_agent_feed_done(userdata, answer);

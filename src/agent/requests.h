@@ -16,6 +16,9 @@ void vtap_agent_requests_take(struct vtap_agent_feed *f, const json_t *requests)
 /* Whether one is under way; nothing of it outlives its client. */
 bool vtap_agent_requests_busy(const struct vtap_agent_feed *f);
 
+/* After the data plane has changed. */
+void vtap_agent_requests_check(struct vtap_agent_feed *f);
+
 /* Answers a request; takes the answer over. */
 void vtap_agent_request_answer(struct vtap_agent_feed *f, const char *id, json_t *answer);
 void vtap_agent_request_fail(struct vtap_agent_feed *f, const char *id, const char *format, ...) VTAP_PRINTF(3, 4);
@@ -35,4 +38,6 @@ struct vtap_tap;
 void vtap_tap_start(struct vtap_agent_feed *f, const char *id, const json_t *request, struct vtap_tap **ret_tap);
 bool vtap_tap_is_over(const struct vtap_tap *t);
 const char *vtap_tap_id(const struct vtap_tap *t);
+/* After the data plane has changed: ends one that could show what is not its session's. */
+void vtap_tap_check(struct vtap_tap *t);
 struct vtap_tap *vtap_tap_free(struct vtap_tap *t);

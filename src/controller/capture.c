@@ -12,8 +12,12 @@
 #include "controller/state.h"
 
 #define CONTENT_TYPE "application/vnd.tcpdump.pcap"
+#define START_S                                                                                                        \
+	2 /* within which agents say that they cannot; then a silent one is taken for one that sees no packets */
 #define MARGIN_S 5 /* beyond the capture's seconds: the agents' last words */
 #define CANCEL_S 10
+#define FAILED_STRLEN 320
+#define NOBODY_WANTS "nobody wants these packets any more"
 
 struct tapped { /* one host that was asked */
 	struct capture *capture;
@@ -24,10 +28,11 @@ struct tapped { /* one host that was asked */
 
 struct capture {
 	struct vtap_feed *feed; /* borrowed */
-	struct vtap_call *call; /* kept, until it is a stream; NULL = the client has gone */
+	struct vtap_call *call; /* kept, until it is a stream or refused; NULL = neither, the client has gone */
 	struct vtap_http_stream *stream; /* NULL = not yet */
 	struct vtap_write write; /* of the audit log */
-	sd_event_source *timer; /* owned; its end */
+	sd_event_source *timer; /* owned; its beginning, then its end; NULL = no host was asked yet */
+	char failed[FAILED_STRLEN]; /* why the first host that cannot; empty = none has said so */
 	char session[VTAP_ID_STRLEN];
 	uint64_t seconds, packets_left;
 	struct tapped hosts[VTAP_CAPTURE_HOSTS_MAX];
@@ -60,31 +65,55 @@ static void capture_end(struct capture *c)
 	c->timer = sd_event_source_disable_unref(c->timer);
 	if (c->stream)
 		vtap_http_stream_end(VTAP_STEAL(c->stream));
+	if (c->call)
+		vtap_call_finish(VTAP_STEAL(c->call), -ECANCELED);
 	vtap_pointers_remove(&c->feed->captures, c);
 	free(c);
 }
 
 /* Ends with the next turn of the loop: the server may be on its way out, with all that wait for it. */
-static void on_stream_gone(void *userdata)
+static void end_soon(struct capture *c)
 {
-	struct capture *c = userdata;
-
-	if (c->timer)
-		(void)sd_event_source_set_time(c->timer, 0);
-	else
-		capture_end(c);
+	if (c->timer && sd_event_source_set_time(c->timer, 0) >= 0)
+		(void)sd_event_source_set_enabled(c->timer, SD_EVENT_ONESHOT);
 }
 
+static void on_stream_gone(void *userdata)
+{
+	end_soon(userdata);
+}
+
+/* Before any host was asked, the audit log's answer ends it. */
 static void on_call_gone(struct vtap_call *call)
 {
 	struct capture *c = call->userdata;
 
 	c->call = NULL;
+	end_soon(c);
+}
+
+/* From now on the client sees packets. Whatever fails, the call is ended. */
+static int begin_stream(struct capture *c)
+{
+	uint8_t header[VTAP_PCAP_HEADER_BYTES];
+	int r;
+
+	r = vtap_call_finish_stream(VTAP_STEAL(c->call), CONTENT_TYPE, on_stream_gone, c, &c->stream);
+	if (r < 0)
+		return r;
+	vtap_pcap_header(header);
+	r = vtap_http_stream_write(c->stream, header, sizeof(header));
+	if (r >= 0)
+		r = sd_event_source_set_time_relative(c->timer, (c->seconds + MARGIN_S) * 1000000U);
+	return r < 0 ? r : sd_event_source_set_enabled(c->timer, SD_EVENT_ONESHOT);
 }
 
 static int on_time(sd_event_source *source, uint64_t usec, void *userdata)
 {
-	capture_end(userdata);
+	struct capture *c = userdata;
+
+	if (!c->call || begin_stream(c) < 0)
+		capture_end(c);
 	return 0;
 }
 
@@ -92,19 +121,35 @@ static int on_time(sd_event_source *source, uint64_t usec, void *userdata)
 static void close_host(struct tapped *t)
 {
 	struct capture *c = t->capture;
+	struct vtap_call *call;
 
 	t->request = NULL;
-	if (--c->hosts_open == 0)
-		capture_end(c);
+	if (--c->hosts_open > 0)
+		return;
+	call = VTAP_STEAL(c->call);
+	if (call)
+		vtap_call_finish(call, vtap_call_fail(call, *c->failed ? -EBUSY : -EHOSTDOWN, NULL, "%s",
+						      *c->failed ? c->failed : "no agent has answered"));
+	capture_end(c);
+}
+
+static const char *label_of(const struct capture *c, const char *host)
+{
+	const struct vtap_object *object = vtap_objects_get(c->feed->controller->objects, host);
+
+	return object && object->name ? object->name : host;
 }
 
 static void on_answered(const json_t *answer, void *userdata)
 {
 	struct tapped *t = userdata;
+	struct capture *c = t->capture;
 	const char *failed = json_string_value(json_object_get(answer, "failed"));
 
 	if (failed)
 		vtap_log(VTAP_LOG_WARNING, "host %s: it does not capture: %.200s", t->host, failed);
+	if (failed && !*c->failed)
+		snprintf(c->failed, sizeof(c->failed), "host %.64s: %.240s", label_of(c, t->host), failed);
 	close_host(t);
 }
 
@@ -142,21 +187,13 @@ static int add_host(const struct vtap_cover *cover, void *userdata)
 	return 0;
 }
 
-/* It is in the audit log: now the client sees packets. */
-static int begin_stream(struct capture *c)
+/* It is in the audit log: now the hosts are asked. */
+static int begin_asking(struct capture *c)
 {
-	uint8_t header[VTAP_PCAP_HEADER_BYTES];
 	int r;
 
-	r = vtap_call_finish_stream(c->call, CONTENT_TYPE, on_stream_gone, c, &c->stream);
-	c->call = NULL;
-	if (r < 0)
-		return r;
-	vtap_pcap_header(header);
-	r = vtap_http_stream_write(c->stream, header, sizeof(header));
-	if (r >= 0)
-		r = sd_event_add_time_relative(c->feed->controller->event, &c->timer, CLOCK_MONOTONIC,
-					       (c->seconds + MARGIN_S) * 1000000U, 0, on_time, c);
+	r = sd_event_add_time_relative(c->feed->controller->event, &c->timer, CLOCK_MONOTONIC, START_S * 1000000U, 0,
+				       on_time, c);
 	(void)vtap_resolver_covers_of_session(c->feed->controller->resolver, c->session, add_host, c);
 	for (size_t i = 0; i < c->host_count && r >= 0; i++)
 		(void)ask(c, &c->hosts[i]);
@@ -174,14 +211,13 @@ static void audit_done(int r, void *userdata)
 {
 	struct capture *c = userdata;
 
-	if (r < 0 && c->call)
+	if (r >= 0)
+		r = c->call ? begin_asking(c) : -ECANCELED;
+	if (r >= 0)
+		return;
+	if (c->call)
 		vtap_call_finish(VTAP_STEAL(c->call), r);
-	if (r >= 0 && c->call)
-		r = begin_stream(c);
-	else
-		r = -ECANCELED;
-	if (r < 0)
-		capture_end(c);
+	capture_end(c);
 }
 
 static int read_query(struct vtap_call *call, struct capture *c)
@@ -294,8 +330,12 @@ int vtap_capture_upload(struct vtap_call *call, struct vtap_change *change)
 	int r;
 
 	if (!t)
-		return vtap_call_fail(call, -ENOENT, NULL, "nobody wants these packets any more");
+		return vtap_call_fail(call, -ENOENT, NULL, NOBODY_WANTS);
 	c = t->capture;
+	if (!c->stream && (!c->call || begin_stream(c) < 0)) {
+		capture_end(c);
+		return vtap_call_fail(call, -ENOENT, NULL, NOBODY_WANTS);
+	}
 	r = pass_on(c, call->request);
 	if (r < 0)
 		return vtap_call_fail(call, r, NULL, "the body must be pcap records with nanoseconds, little-endian");

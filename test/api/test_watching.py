@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Looking closer: traces of packets, probes along a session's way, live packets."""
 
+import json
 import struct
 import threading
 import time
@@ -176,18 +177,27 @@ class CaptureTest(AgentCase):
         self.agent_.follow()
         self.path = f"/v1/sessions/{self.session_}/capture"
 
-    def begin(self, query="", agents=None):
-        """The client's response, once the agents were asked."""
-        agents = agents or [self.agent_]
-        client = self.client()
+    def ask(self, query="", agents=None):
+        """A client that has asked, and whose agents know of it."""
+        client, agents = self.client(), agents or [self.agent_]
         polls = [agent.start_poll() for agent in agents]
         client.connection.request("GET", self.path + query, headers=client.headers)
-        response = client.connection.getresponse()
-        self.assertEqual((response.status, response.headers["Content-Type"]), (200, "application/vnd.tcpdump.pcap"))
         for agent, poll in zip(agents, polls):
             agent.join_poll(poll)
+        return client
+
+    def response(self, client):
+        response = client.connection.getresponse()
+        self.assertEqual((response.status, response.headers["Content-Type"]), (200, "application/vnd.tcpdump.pcap"))
         response.client = client
         return response
+
+    def begin(self, query="", agents=None):
+        """The client's response, once the agents have said that they listen."""
+        client = self.ask(query, agents)
+        for agent in agents or [self.agent_]:
+            self.assertEqual(agent.upload(agent.requests[-1], []), 204)
+        return self.response(client)
 
     def frames(self, data):
         """Those of a whole file."""
@@ -233,9 +243,40 @@ class CaptureTest(AgentCase):
         self.assertEqual(self.frames(response.read()), [b"\0" * 60, b"\1" * 60])
 
     def test_an_agent_that_cannot(self):
-        response = self.begin()
+        client = self.ask()
         self.agent_.answer(self.agent_.requests[-1], {"failed": "no such session"})
-        self.assertEqual(self.frames(response.read()), [])
+        response = client.connection.getresponse()
+        host = self.api.get(f"/v1/hosts/{self.agent_.host}")["name"]
+        self.assertEqual((response.status, json.loads(response.read())["detail"]), (409, f"host {host}: no such session"))
+        self.assertEqual(self.agent_.upload(self.agent_.requests[-1], [b"x"]), 404)
+
+    def test_one_agent_cannot(self):
+        """What the others see is shown."""
+        other = self.agent()
+        self.api.patch(f"/v1/sessions/{self.session_}",
+                       {"sources": [self.plugged(self.agent_, "tap2"), self.plugged(other, "tap1")]})
+        for agent in (self.agent_, other):
+            agent.follow()
+        client = self.ask("", [self.agent_, other])
+        self.agent_.answer(self.agent_.requests[-1], {"failed": "no such session"})
+        self.assertEqual(other.upload(other.requests[-1], [b"x" * 60], end=True), 204)
+        self.assertEqual(self.frames(self.response(client).read()), [b"x" * 60])
+
+    def test_an_agent_that_says_nothing(self):
+        """One that is a release older, and sees no packets yet: the file begins all the same."""
+        response = self.response(self.ask())
+        self.assertEqual(self.agent_.upload(self.agent_.requests[-1], [b"x" * 60], end=True), 204)
+        self.assertEqual(self.frames(response.read()), [b"x" * 60])
+
+    def test_a_client_that_leaves_before_the_file_begins(self):
+        client = self.ask()
+        request = self.agent_.requests[-1]
+        client.connection.sock.close()
+        client.close()
+        while self.agent_.upload(request, []) == 204:
+            pass
+        self.agent_.poll()
+        self.assertEqual((self.agent_.requests[-1]["type"], self.agent_.requests[-1]["request"]), ("cancel", request["id"]))
 
     def test_a_client_that_leaves(self):
         response = self.begin()

@@ -147,6 +147,14 @@ class States(WholeCase):
         refused = self.controller.run("capture", "no-such", "--write", path)
         self.assertEqual((refused.returncode, refused.stdout), (1, ""))
 
+    def test_capture_of_a_shared_tunnel(self):
+        """Copies of two sessions that nobody can tell apart, and a sentence that says so."""
+        path, first = self.lab.path("shared.pcap"), self.session("first", "a")
+        self.session("second", "a", mode="copy", encapsulation={"vni": first["vni"]})
+        refused = self.controller.run("capture", "first", "--write", path)
+        self.assertEqual((refused.returncode, refused.stdout), (1, ""))
+        self.assertIn("host A: another session of this host has the same target address, port and VNI", refused.stderr)
+
     def back_in(self, name):
         """The host's agent joins again."""
         self.hosts[name].start_agent()

@@ -6,48 +6,17 @@ import os
 import signal
 import stat
 import statistics
-import struct
 import time
 
 import packet
 from agent import Agent
 from capture import Capture
 from case import main, skip
+from feed_case import FeedCase, state_of
 from foreign import Program
-from host import COLLECTOR, GUEST, SLOWNESS, HostCase, Stream, has_tcx
+from host import COLLECTOR, GUEST, SLOWNESS, Stream, has_tcx
 from lab import CommandFailed, wait_until
-from played import HOST, TOKEN, PlayedController, session, session_id
-
-
-def state_of(report, number=1):
-    return next((s["state"] for s in report["sessions"] if s["id"] == session_id(number)), None)
-
-
-class FeedCase(HostCase):
-    def setUp(self):
-        super().setUp()
-        self.controller = PlayedController(self.host, COLLECTOR).start()
-
-    def joined(self, *sessions, active=True, name="agent", options=(), **plan):
-        """An agent that has joined and applied this plan."""
-        if sessions or plan:
-            self.controller.put(*sessions, **plan)
-        agent = Agent(self.host, None, name, ["--hook", self.HOOK, *options], self.controller.url)
-        agent.start(join=TOKEN)
-        if sessions and active:
-            self.controller.wait_applied()
-            self.wait_state(agent, "active")
-        return agent
-
-    def kept(self, agent, name):
-        return os.path.join(agent.state_dir, name)
-
-    def state(self, agent, state, position=0):
-        return agent.wait_status(lambda status: status["sessions"][position]["state"] == state, 20, f"state {state}")
-
-    def controller_state(self, agent, state, timeout_s=20):
-        return agent.wait_status(lambda status: status["controller"]["state"] == state, timeout_s,
-                                 f"controller {state}")["controller"]
+from played import HOST, TOKEN, session, session_id
 
 
 class Feed(FeedCase):
@@ -397,12 +366,6 @@ class Feed(FeedCase):
         wait_until(lambda: len(self.controller.answers) == 2, 10, "an answer")
         self.assertIn("dance", str(list(self.controller.answers.values())[1]))
 
-    def answer_to(self, **request):
-        """Asks the agent, and waits for its answer."""
-        identifier = self.controller.ask(**request)
-        wait_until(lambda: identifier in self.controller.answers, 10, "an answer")
-        return self.controller.answers[identifier]
-
     def probe(self, number=1, protocol=17, **keys):
         packet_ = {"source": GUEST, "destination": "10.0.0.2", "protocol": protocol, "source_port": 4000, "destination_port": 53,
                    "icmp_type": None, "icmp_code": None, "vlan": None, "ethertype": 0x800, "source_mac": self.guest.mac("eth0")}
@@ -442,49 +405,9 @@ class Feed(FeedCase):
                                   ({"type": "probe", "session": session_id(3)}, "not in this host's plan"),
                                   ({"type": "probe", "session": session_id(2)}, "cannot be used here: packet_length"),
                                   ({"type": "capture"}, "not in this host's plan"),
-                                  ({"type": "capture", "session": session_id(1), "interfaces": []}, "all interfaces")):
+                                  ({"type": "capture", "session": session_id(1), "interfaces": []}, "copies do not tell")):
             with self.subTest(expected):
                 self.assertIn(expected, self.answer_to(**request)["failed"])
-
-    def captured(self, identifier):
-        """The frames, and whether the agent has said that these are all."""
-        frames, parts = [], self.controller.captured.get(identifier, [])
-        for body, _ in parts:
-            while body:
-                _, _, size, wire = struct.unpack_from("<IIII", body)
-                frames.append((body[16:16 + size], wire))
-                body = body[16 + size:]
-        return frames, bool(parts) and parts[-1][1]
-
-    def test_capture(self):
-        """What the collector gets, without outer headers; it ends by itself."""
-        self.joined(session(1, packet_length=100), session(2, mode="copy", encapsulation={"vni": 67}))
-        identifier = self.controller.ask(type="capture", session=session_id(1), seconds=20, packets=7, bytes_per_second=10 ** 6)
-        # The agent listens once it has taken the request, which its next question tells.
-        asked = len(self.controller.connections)
-        wait_until(lambda: len(self.controller.connections) > asked, 10, "the next question")
-        with self.capture() as capture:
-            self.send(10)
-            capture.wait(20)
-        wait_until(lambda: self.captured(identifier)[1], 10, "the end")
-        frames = self.captured(identifier)[0]
-        self.assertEqual([frame for frame, _ in frames], [copy.inner for copy in capture.copies(66)][:7])
-        self.assertEqual({wire for _, wire in frames}, {100})
-        # Another one, that is ended from outside, after its first request.
-        identifier = self.controller.ask(type="capture", session=session_id(2), seconds=20, packets=10 ** 6, bytes_per_second=300)
-        asked = len(self.controller.connections)
-        wait_until(lambda: len(self.controller.connections) > asked, 10, "the next question")
-        self.send(10)
-        wait_until(lambda: self.captured(identifier)[0], 10, "packets")
-        self.assertLessEqual(len(self.captured(identifier)[0]), 2 * 2)  # 128 bytes each, 300 in a second
-        self.controller.ask(type="cancel", request=identifier)
-        asked = len(self.controller.connections)
-        wait_until(lambda: len(self.controller.connections) > asked, 10, "the next question")
-        count = len(self.controller.captured[identifier])
-        with self.capture() as capture:
-            self.send(10)
-            capture.wait(20)
-        self.assertEqual(len(self.controller.captured[identifier]), count)
 
     def test_time_to_first_packet(self):
         """From a new session in the plan to its first copy at the collector, with no session before and with a hundred."""

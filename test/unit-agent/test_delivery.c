@@ -224,6 +224,46 @@ static void test_no_byte_is_left_as_it_was(void **state)
 	assert_memory_equal(&a, &b, sizeof(a));
 }
 
+/* By where copies go and their VNI; whatever else is different is nothing to tell them apart by. */
+static void test_same_tunnel(void **state)
+{
+	static const struct {
+		const char *target, *source, *other_target;
+	} pairs[] = {{"172.31.0.2", "172.31.0.1", "172.31.0.3"}, {"fd31::2", "fd31::1", "fd31::102"}};
+
+	for (size_t i = 0; i < VTAP_ARRAY_SIZE(pairs); i++) {
+		const char *source = pairs[i].source;
+		struct vtap_delivery one, other;
+		struct scene s;
+
+		scene_make(&s, pairs[i].target, source);
+		one = make(&s);
+		s.target.dscp = 7;
+		s.target.ttl = 3;
+		s.session.packet_length = 100;
+		s.nexthop.ifindex = 8;
+		s.nexthop.mtu = 9000;
+		s.nexthop.destination_mac.bytes[5] = 9;
+		s.nexthop.source.bytes[3] = 9;
+		other = make(&s);
+		assert_true(vtap_delivery_same_tunnel(&one, &other));
+		s.session.vni ^= 1;
+		other = make(&s);
+		assert_false(vtap_delivery_same_tunnel(&one, &other));
+		s.session.vni ^= 1;
+		s.session.port++;
+		other = make(&s);
+		assert_false(vtap_delivery_same_tunnel(&one, &other));
+		scene_make(&s, pairs[i].other_target, source);
+		other = make(&s);
+		assert_false(vtap_delivery_same_tunnel(&one, &other));
+		scene_make(&s, pairs[1 - i].target, pairs[1 - i].source);
+		other = make(&s);
+		assert_false(vtap_delivery_same_tunnel(&one, &other));
+		assert_false(vtap_delivery_same_tunnel(&other, &one));
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -231,6 +271,7 @@ int main(void)
 	    cmocka_unit_test(test_header_sum),       cmocka_unit_test(test_flags_and_lengths),
 	    cmocka_unit_test(test_sampling),         cmocka_unit_test(test_limits),
 	    cmocka_unit_test(test_states),           cmocka_unit_test(test_no_byte_is_left_as_it_was),
+	    cmocka_unit_test(test_same_tunnel),
 	};
 
 	return cmocka_run_group_tests_name("delivery", tests, NULL, NULL);
