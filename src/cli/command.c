@@ -418,7 +418,7 @@ const struct vtap_noun vtap_nouns[] = {
     {"subnet", USUAL, "id name network cidr", NULL},
     {"gateway", USUAL, "id name network addresses macs", NULL},
     {"wire", USUAL, "id name host device", NULL},
-    {"host", USUAL " token revoke resume devices", "id name group underlay_address uplink", NULL},
+    {"host", USUAL " token revoke resume devices", "id name state seen group underlay_address uplink", NULL},
     {"project", USUAL, "id name account_id region profile", NULL},
     {"user", USUAL " enable disable password", "id name disabled system_admin roles", NULL},
     {"key", USUAL " enable disable", "id name user disabled created", NULL},

@@ -30,7 +30,7 @@ static const struct {
     {"active", "\033[32m"},   {"up", "\033[32m"},        {"ok", "\033[32m"},       {"error", "\033[31m"},
     {"conflict", "\033[31m"}, {"suspended", "\033[31m"}, {"revoked", "\033[31m"},  {"lost", "\033[31m"},
     {"pending", "\033[33m"},  {"waiting", "\033[33m"},   {"degraded", "\033[33m"}, {"disabled", "\033[2m"},
-    {"away", "\033[33m"},
+    {"away", "\033[33m"},     {"connected", "\033[32m"},
 };
 
 /* One character: its code point and how many bytes it has; what is no UTF-8 counts as one character for each byte. */

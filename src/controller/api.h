@@ -145,6 +145,8 @@ bool vtap_project_grants(const struct vtap_controller *c, const char *owner, con
 json_t *vtap_call_view(const struct vtap_call *call, const struct vtap_object *object);
 /* What is computed live alone: an object of further members; the caller's. NULL: there are none. */
 json_t *vtap_call_view_live(const struct vtap_call *call, const struct vtap_object *object);
+/* Whether a member of the kind is one of those. */
+bool vtap_call_member_is_live(const struct vtap_kind *kind, const char *member);
 /* Answers with an object: view, ETag, and for status 201 the Location. Returns 0. */
 int vtap_call_answer_object(struct vtap_call *call, const struct vtap_object *object, unsigned status);
 /* If-Match against the object's version: -ESTALE with the answer set. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "controller/api.h"
+#include "controller/api_chunks.h"
 #include "controller/capture.h"
 #include "controller/controller.h"
 #include "controller/feed_credential.h"
@@ -90,7 +91,7 @@ static int post_join(struct vtap_call *call, struct vtap_change *change)
 	if (r < 0)
 		return r;
 	snprintf(call->principal.host, sizeof(call->principal.host), "%s", host);
-	r = vtap_feed_revoke(change, host);
+	r = vtap_feed_join(change, host);
 	if (r == -ENOENT)
 		return refuse_join(call);
 	if (r >= 0)
@@ -177,6 +178,7 @@ const struct vtap_api_route vtap_api_routes_agents[] = {
     {"POST", "/agent/v1/renew", post_renew, VTAP_ROLE_NONE, VTAP_ROUTE_AGENT | VTAP_ROUTE_WRITE | VTAP_ROUTE_ONCE, NULL,
      JOIN_MAX_BYTES},
     {"GET", "/agent/v1/plan", vtap_feed_get_plan, VTAP_ROLE_NONE, VTAP_ROUTE_AGENT, NULL, 0},
+    {"GET", "/agent/v1/chunks", vtap_chunks_get, VTAP_ROLE_NONE, VTAP_ROUTE_AGENT, NULL, 0},
     {"GET", "/agent/v1/chunks/{hash}", get_chunk, VTAP_ROLE_NONE, VTAP_ROUTE_AGENT, NULL, 0},
     {"POST", "/agent/v1/report", post_report, VTAP_ROLE_NONE, VTAP_ROUTE_AGENT, NULL, VTAP_REPORT_MAX_BYTES},
     {"POST", "/agent/v1/answer/{id}", post_answer, VTAP_ROLE_NONE, VTAP_ROUTE_AGENT, NULL, ANSWER_MAX_BYTES},

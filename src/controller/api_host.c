@@ -132,16 +132,6 @@ static int get_devices(struct vtap_call *call, struct vtap_change *change)
 	return call->answer ? 0 : -ENOMEM;
 }
 
-static const char *connection_of(const struct vtap_controller *c, const struct vtap_feed_host *h,
-				 const struct vtap_report_host *report)
-{
-	if (h->suspended)
-		return "suspended";
-	if (!report)
-		return "unknown";
-	return vtap_reports_silent_s(c->reports, report) >= VTAP_STATE_AWAY_S ? "away" : "connected";
-}
-
 /* Whether its agent is there, what it is, and whether it has what it should. */
 static int get_state(struct vtap_call *call, struct vtap_change *change)
 {
@@ -150,17 +140,19 @@ static int get_state(struct vtap_call *call, struct vtap_change *change)
 	const struct vtap_feed_host *h = host ? vtap_feed_find(c->feed, host->id) : NULL;
 	const struct vtap_report_host *report;
 	char seen[VTAP_TIME_STRLEN];
+	const char *state;
+	int64_t seen_s;
 
 	if (!host || !h)
 		return -ENOENT;
 	report = vtap_reports_host(c->reports, host->id);
-	call->answer =
-	    json_pack("{s:s, s:s?, s:O?, s:O?, s:s?, s:I, s:I, s:b, s:b, s:i}", "state", connection_of(c, h, report),
-		      "seen", report && report->seen_s ? vtap_time_format(report->seen_s, seen) : NULL, "agent",
-		      report ? report->agent : NULL, "uplink", report ? report->uplink : NULL, "error",
-		      report ? report->error : NULL, "revision", (json_int_t)h->revision, "acknowledged",
-		      (json_int_t)h->acknowledged, "current", h->acknowledged == h->revision, "waiting",
-		      h->waiter != NULL, "sessions", (int)h->plan->part_count);
+	state = vtap_feed_host_state(c->feed, host->id, &seen_s);
+	call->answer = json_pack("{s:s, s:s?, s:O?, s:O?, s:s?, s:I, s:I, s:b, s:b, s:i}", "state", state, "seen",
+				 seen_s > 0 ? vtap_time_format(seen_s, seen) : NULL, "agent",
+				 report ? report->agent : NULL, "uplink", report ? report->uplink : NULL, "error",
+				 report ? report->error : NULL, "revision", (json_int_t)h->revision, "acknowledged",
+				 (json_int_t)h->acknowledged, "current", h->acknowledged == h->revision, "waiting",
+				 h->waiter != NULL, "sessions", (int)h->plan->part_count);
 	return call->answer ? 0 : -ENOMEM;
 }
 

@@ -74,9 +74,14 @@ static int add_item(const struct vtap_cover *cover, void *userdata)
 
 	if (!reason && !cover->mirrored)
 		reason = p->block;
-	item = json_pack("{s:s, s:O?, s:s?, s:s?, s:b, s:s?}", "source", cover->source, "name",
-			 json_object_get(cover->source_value, "name"), "host", cover->host, "device", cover->device,
-			 "mirrored", cover->mirrored, "reason", reason);
+	/* What is not granted any more is another project's concern. */
+	if (cover->state == VTAP_COVER_NOT_GRANTED)
+		item = json_pack("{s:s, s:n, s:n, s:n, s:b, s:s?}", "source", cover->source, "name", "host", "device",
+				 "mirrored", cover->mirrored, "reason", reason);
+	else
+		item = json_pack("{s:s, s:O?, s:s?, s:s?, s:b, s:s?}", "source", cover->source, "name",
+				 json_object_get(cover->source_value, "name"), "host", cover->host, "device",
+				 cover->device, "mirrored", cover->mirrored, "reason", reason);
 	return json_array_append_new(p->items, item) < 0 ? -ENOMEM : 0;
 }
 

@@ -39,6 +39,12 @@ int vtap_feed_authenticate(struct vtap_feed *f, struct vtap_change *change, cons
  */
 int vtap_feed_session_state(struct vtap_feed *f, const char *session, const char **ret_state, json_t **ret_reasons);
 
+/*
+ * What a host's GET shows as "state", static: "connected", "away" (not heard for VTAP_STATE_AWAY_S), "suspended", "revoked", or
+ * "unknown" until its agent is heard; and when that was last, in seconds since 1970, 0 = not since the controller has started.
+ */
+const char *vtap_feed_host_state(const struct vtap_feed *f, const char *host, int64_t *ret_seen_s);
+
 /* The plan of a host as the text of its document's content, the hash of that, and its revision. -ENOENT. Borrowed. */
 int vtap_feed_plan(struct vtap_feed *f, const char *host, const char **ret_text, const char **ret_hash,
 		   uint64_t *ret_revision);

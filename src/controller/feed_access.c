@@ -18,6 +18,7 @@
 	3 /* signs of a second user, so that one or two of an agent that was restarted or cut off are forgiven */
 #define GOOD_REQUESTS 8 /* that make strikes forgotten */
 #define SUSPENDED_PREFIX "suspended/"
+#define VOID_PREFIX "void/"
 #define SERIAL_CHARACTERS 32 /* of a token's hash */
 
 /* As it will be after the batch, or, outside of one, as it is. */
@@ -176,6 +177,8 @@ int vtap_feed_authenticate(struct vtap_feed *f, struct vtap_change *change, cons
 		return vtap_error_set(reterr, r, 0, NULL, "the credential cannot be looked up now");
 	if (r >= 0)
 		r = check_host(f, &p, reterr);
+	if (r >= 0)
+		vtap_feed_find(f, p.host)->revoked = false;
 	if (r != -EACCES)
 		*ret_principal = p;
 	return r;
@@ -287,32 +290,77 @@ int vtap_feed_suspend(struct vtap_feed *f, struct vtap_feed_host *h, const char 
 	return 0;
 }
 
-struct suspended_walk {
+struct walk { /* over the keys "PREFIXHOST" */
 	struct vtap_feed *feed;
+	const char *prefix;
+	void (*visit)(struct vtap_feed_host *h, const struct vtap_store_item *item);
 	char last[VTAP_STORE_KEY_MAX_BYTES + 1];
 };
 
-static int visit_suspended(const struct vtap_store_item *item, void *userdata)
+static int visit_key(const struct vtap_store_item *item, void *userdata)
 {
-	struct suspended_walk *walk = userdata;
-	struct vtap_feed_host *h = vtap_feed_find(walk->feed, item->key + strlen(SUSPENDED_PREFIX));
+	struct walk *walk = userdata;
+	struct vtap_feed_host *h = vtap_feed_find(walk->feed, item->key + strlen(walk->prefix));
 
 	if (h)
-		h->suspended = true;
+		walk->visit(h, item);
 	snprintf(walk->last, sizeof(walk->last), "%s", item->key);
 	return 0;
 }
 
-int vtap_feed_access_load(struct vtap_feed *f)
+static void set_suspended(struct vtap_feed_host *h, const struct vtap_store_item *item)
 {
-	struct suspended_walk walk = {.feed = f};
+	h->suspended = true;
+}
+
+static void set_revoked(struct vtap_feed_host *h, const struct vtap_store_item *item)
+{
+	_cleanup_free_ char *text = strndup(item->value, item->value_bytes);
+
+	h->revoked = text && vtap_credential_void_read(text).revoked_s > 0;
+}
+
+static int visit_nothing(const struct vtap_store_item *item, void *userdata)
+{
+	return 0;
+}
+
+/* Whoever has been given a credential since is expected with it. */
+static int check_revoked(const char *key, void *value, void *userdata)
+{
+	struct vtap_feed_host *h = value;
+	char prefix[KEY_STRLEN];
+	ssize_t n;
+
+	if (!h->revoked)
+		return 0;
+	snprintf(prefix, sizeof(prefix), "cert/%s/", h->id);
+	n = vtap_store_page(h->feed->controller->store, prefix, NULL, 1, visit_nothing, NULL);
+	h->revoked = n == 0;
+	return n < 0 ? (int)n : 0;
+}
+
+static int walk_keys(struct vtap_feed *f, const char *prefix,
+		     void (*visit)(struct vtap_feed_host *h, const struct vtap_store_item *item))
+{
+	struct walk walk = {.feed = f, .prefix = prefix, .visit = visit};
 	ssize_t n;
 
 	do {
-		n = vtap_store_page(f->controller->store, SUSPENDED_PREFIX, *walk.last ? walk.last : NULL,
-				    VTAP_STORE_PAGE_MAX, visit_suspended, &walk);
+		n = vtap_store_page(f->controller->store, prefix, *walk.last ? walk.last : NULL, VTAP_STORE_PAGE_MAX,
+				    visit_key, &walk);
 	} while (n == VTAP_STORE_PAGE_MAX);
 	return n < 0 ? (int)n : 0;
+}
+
+int vtap_feed_access_load(struct vtap_feed *f)
+{
+	int r;
+
+	r = walk_keys(f, SUSPENDED_PREFIX, set_suspended);
+	if (r >= 0)
+		r = walk_keys(f, VOID_PREFIX, set_revoked);
+	return r < 0 ? r : vtap_table_each(f->hosts, check_revoked, NULL);
 }
 
 static void on_resumed(bool committed, void *userdata)
@@ -341,17 +389,30 @@ int vtap_feed_resume(struct vtap_change *c, const char *host)
 	return r;
 }
 
-static void on_revoked(bool committed, void *userdata)
+/* Nothing that its agent has said up to now holds any more. */
+static void on_joined(bool committed, void *userdata)
 {
 	struct vtap_feed_host *h = userdata;
 
 	if (!committed)
 		return;
 	on_resumed(committed, h);
+	h->revoked = false;
+	h->acknowledged = 0;
+	vtap_reports_unheard(h->feed->controller->reports, h->id);
+	vtap_feed_requests_end(h->feed, h);
 	vtap_feed_refuse_waiter(h->feed, h, -EKEYREVOKED, VTAP_PROBLEM_REVOKED, "the host's credentials were revoked");
 }
 
-int vtap_feed_revoke(struct vtap_change *c, const char *host)
+static void on_revoked(bool committed, void *userdata)
+{
+	struct vtap_feed_host *h = userdata;
+
+	on_joined(committed, h);
+	h->revoked = h->revoked || committed;
+}
+
+static int end_credentials(struct vtap_change *c, const char *host, void (*end)(bool committed, void *userdata))
 {
 	struct vtap_feed *f = vtap_change_controller(c)->feed;
 	struct vtap_feed_host *h = vtap_feed_find(f, host);
@@ -360,5 +421,15 @@ int vtap_feed_revoke(struct vtap_change *c, const char *host)
 	if (!h)
 		return -ENOENT;
 	r = vtap_credential_revoke(c, host);
-	return r < 0 ? r : vtap_change_on_end(c, on_revoked, h);
+	return r < 0 ? r : vtap_change_on_end(c, end, h);
+}
+
+int vtap_feed_revoke(struct vtap_change *c, const char *host)
+{
+	return end_credentials(c, host, on_revoked);
+}
+
+int vtap_feed_join(struct vtap_change *c, const char *host)
+{
+	return end_credentials(c, host, on_joined);
 }

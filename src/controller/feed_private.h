@@ -29,6 +29,7 @@ struct vtap_feed_host {
 	uint64_t *since; /* owned; for each of the plan's parts: the revision at which it became what it is */
 	uint64_t acknowledged; /* the revision that the agent has applied; 0 = none yet */
 	bool suspended;
+	bool revoked; /* nobody has come with a credential since */
 	struct vtap_feed_connection connection;
 	struct vtap_call *waiter; /* a GET of the plan that is kept; NULL = none */
 	sd_event_source *timer; /* owned; the waiter's end */
@@ -84,6 +85,8 @@ int vtap_feed_suspend(struct vtap_feed *f, struct vtap_feed_host *h, const char 
 /* As parts of a change; -ENOENT: no such host. */
 int vtap_feed_resume(struct vtap_change *c, const char *host);
 int vtap_feed_revoke(struct vtap_change *c, const char *host);
+/* The same for one that is given a new credential in this change. */
+int vtap_feed_join(struct vtap_change *c, const char *host);
 
 /* feed_state.c */
 int vtap_feed_state_begin(struct vtap_feed *f);

@@ -53,6 +53,7 @@ static void add_host(struct gathering *g, const struct vtap_feed_host *h, const 
 	    .label = label_of(g->feed, h->id),
 	    .heard = report && report->heard,
 	    .suspended = h->suspended,
+	    .revoked = h->revoked,
 	    .silent_s = report ? vtap_reports_silent_s(reports, report) : 0,
 	    .acknowledged = part && vtap_feed_has_applied(h, part),
 	    .left_out = part && part->left_out,
@@ -72,6 +73,22 @@ static const char *target_label(const struct vtap_resolved *resolved)
 	const char *name = json_string_value(json_object_get(resolved->target, "name"));
 
 	return name ? name : json_string_value(json_object_get(resolved->value, "target"));
+}
+
+const char *vtap_feed_host_state(const struct vtap_feed *f, const char *host, int64_t *ret_seen_s)
+{
+	const struct vtap_reports *reports = f->controller->reports;
+	const struct vtap_report_host *report = vtap_reports_host(reports, host);
+	const struct vtap_feed_host *h = vtap_feed_find(f, host);
+
+	*ret_seen_s = report ? report->seen_s : 0;
+	if (h && h->revoked)
+		return "revoked";
+	if (h && h->suspended)
+		return "suspended";
+	if (!report || !report->seen_usec)
+		return "unknown";
+	return vtap_reports_silent_s(reports, report) >= VTAP_STATE_AWAY_S ? "away" : "connected";
 }
 
 int vtap_feed_session_state(struct vtap_feed *f, const char *session, const char **ret_state, json_t **ret_reasons)

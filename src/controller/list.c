@@ -13,7 +13,6 @@
 
 #include "basic/parse.h"
 #include "controller/call_private.h"
-#include "controller/feed.h"
 #include "controller/resource.h"
 
 #define KEY_MAX_BYTES 1024 /* of a text that is sorted by: what is behind it counts not */
@@ -23,7 +22,7 @@ struct condition {
 	char name[128]; /* a path, or a tag's key */
 	char *value; /* owned */
 	bool tag, caseless;
-	bool live; /* "state" of a session, which is computed and not a member */
+	bool live; /* computed, such as the state of a session, and not kept */
 };
 
 struct list {
@@ -109,12 +108,12 @@ static bool condition_holds(const struct condition *c, const json_t *resource)
 	return value && value_fits(value, c);
 }
 
-/* Conditions on the same member are alternatives. */
-static bool conditions_hold(const struct list *l, const json_t *resource)
+/* Conditions on the same member are alternatives. live: whether the resource is what is live of it, or what is kept. */
+static bool conditions_hold(const struct list *l, const json_t *resource, bool live)
 {
 	for (size_t i = 0; i < l->condition_count; i++) {
 		const struct condition *c = &l->conditions[i];
-		bool holds = c->live;
+		bool holds = c->live != live;
 
 		for (size_t j = 0; j < l->condition_count && !holds; j++)
 			if (l->conditions[j].tag == c->tag && strcmp(l->conditions[j].name, c->name) == 0)
@@ -125,23 +124,18 @@ static bool conditions_hold(const struct list *l, const json_t *resource)
 	return true;
 }
 
-static bool state_fits(const struct list *l, const struct vtap_object *object)
+/* What is live is made only where it is asked for. */
+static bool live_fits(const struct list *l, const struct vtap_object *object)
 {
-	const char *state = NULL;
-	bool asked = false, holds = false;
-	json_t *reasons;
+	json_auto_t *live = NULL;
+	bool asked = false;
 
-	for (size_t i = 0; i < l->condition_count; i++) {
-		const struct condition *c = &l->conditions[i];
-
-		if (!c->live)
-			continue;
-		if (!asked && vtap_feed_session_state(l->call->controller->feed, object->id, &state, &reasons) >= 0)
-			json_decref(reasons);
-		asked = true;
-		holds = holds || (state && text_fits(state, c));
-	}
-	return holds || !asked;
+	for (size_t i = 0; i < l->condition_count; i++)
+		asked = asked || l->conditions[i].live;
+	if (!asked)
+		return true;
+	live = vtap_call_view_live(l->call, object);
+	return conditions_hold(l, live, true);
 }
 
 static bool fits(const struct list *l, const struct vtap_object *object)
@@ -151,7 +145,7 @@ static bool fits(const struct list *l, const struct vtap_object *object)
 	if (object->project && *call->project ? strcmp(object->project, call->project) != 0
 					      : !vtap_call_may_see(call, object))
 		return false;
-	return conditions_hold(l, object->value) && state_fits(l, object);
+	return conditions_hold(l, object->value, false) && live_fits(l, object);
 }
 
 static int condition_add(struct list *l, const char *name, const char *value)
@@ -169,7 +163,7 @@ static int condition_add(struct list *l, const char *name, const char *value)
 		return vtap_call_fail(l->call, -EINVAL, "query", "has at most %d conditions", VTAP_LIST_CONDITIONS_MAX);
 	c = &l->conditions[l->condition_count];
 	*c = (struct condition){.tag = tag,
-				.live = !tag && strcmp(kind->name, "session") == 0 && strcmp(name, "state") == 0,
+				.live = !tag && vtap_call_member_is_live(kind, name),
 				.caseless = a && a->type == VTAP_TYPE_MAC};
 	snprintf(c->name, sizeof(c->name), "%s", tag ? name + strlen("tag:") : name);
 	if (a && a->type == VTAP_TYPE_REFERENCE && vtap_call_resolve(a->kinds, value, id, NULL, l->call) >= 0)
@@ -190,7 +184,8 @@ static int parse_sort(struct list *l, const char *value)
 	l->descending = *value == '-';
 	value += l->descending;
 	a = vtap_kind_attribute(kind, value);
-	if (!a || (a->flags & VTAP_ATTRIBUTE_LIST) || a->type == VTAP_TYPE_OBJECT || a->type == VTAP_TYPE_TAGS)
+	if (!a || (a->flags & VTAP_ATTRIBUTE_LIST) || a->type == VTAP_TYPE_OBJECT || a->type == VTAP_TYPE_TAGS ||
+	    vtap_call_member_is_live(kind, value))
 		return vtap_call_fail(l->call, -EINVAL, "sort", "%s cannot be sorted by \"%s\"", kind->plural,
 				      vtap_error_quote(value, quoted));
 	l->sort = strcmp(value, "created") == 0 ? "" : value;

@@ -59,6 +59,12 @@ struct others { /* what is asked of the other sessions at an interface */
 	uint64_t used; /* sessions that name it, this one too if it did before */
 };
 
+/* Of another project's session that is all that may be told. */
+static const char *label_of(const struct vtap_call *call, const struct vtap_object *session)
+{
+	return vtap_call_may_see(call, session) ? session->id : "of another project";
+}
+
 /* Exclusive sessions that name an interface have different numbers there; enabled or not, so that enabling finds no conflict. */
 static int number_differs(struct vtap_object *other, void *userdata)
 {
@@ -73,7 +79,8 @@ static int number_differs(struct vtap_object *other, void *userdata)
 		return 0;
 	return vtap_call_fail(o->call, -EEXIST, "number",
 			      "session %s has number %" JSON_INTEGER_FORMAT " at %s already: choose another one",
-			      other->id, json_integer_value(json_object_get(other->value, "number")), o->interface);
+			      label_of(o->call, other), json_integer_value(json_object_get(other->value, "number")),
+			      o->interface);
 }
 
 /* A target of the interface that an enabled session uses. */
@@ -85,7 +92,7 @@ static int session_is_off(struct vtap_object *session, void *userdata)
 		return 0;
 	return vtap_call_fail(o->call, -EBUSY, o->field,
 			      "interface %s receives the copies of session %s, and cannot be a source", o->interface,
-			      session->id);
+			      label_of(o->call, session));
 }
 
 static int target_is_unused(struct vtap_object *target, void *userdata)
@@ -248,7 +255,7 @@ static int is_no_source(struct vtap_object *session, void *userdata)
 		return 0;
 	return vtap_call_fail(r->call, -EBUSY, r->field,
 			      "the target's interface is a source of session %s: an interface cannot do both",
-			      session->id);
+			      label_of(r->call, session));
 }
 
 static int check_receiver(struct vtap_call *call, const struct vtap_object *self, const char *interface,

@@ -101,6 +101,19 @@ void vtap_reports_seen(struct vtap_reports *r, const char *host)
 		seen(r, h);
 }
 
+void vtap_reports_unheard(struct vtap_reports *r, const char *host)
+{
+	struct vtap_report_host *h = vtap_table_get(r->hosts, host);
+
+	vtap_feed_state_touch_host(r->controller->feed, host);
+	if (!h)
+		return;
+	h->heard = false;
+	h->away = true;
+	h->seen_usec = 0;
+	vtap_reports_follow_host(r, host);
+}
+
 static void replace(json_t **value, const json_t *now, const char *const *keys, size_t count)
 {
 	if (!now)

@@ -63,6 +63,8 @@ int vtap_reports_take(struct vtap_reports *r, const char *host, const json_t *re
 		      struct vtap_report_wants *ret_wants, struct vtap_error *reterr);
 /* The agent was heard, without a report. */
 void vtap_reports_seen(struct vtap_reports *r, const char *host);
+/* What it said last holds no more, as its credentials were revoked; its counters stay. */
+void vtap_reports_unheard(struct vtap_reports *r, const char *host);
 void vtap_reports_forget_host(struct vtap_reports *r, const char *host);
 void vtap_reports_forget_session(struct vtap_reports *r, const char *session);
 /* It was changed: a conflict about it is one only if the next report says so. */

@@ -40,6 +40,7 @@ struct vtap_cover {
 	bool mirrored; /* in the plan of its host: VTAP_COVER_OK, and the session is running */
 	enum vtap_cover_state state;
 	const char *other; /* id, see state; NULL */
+	const json_t *other_value; /* NULL = there is no other */
 };
 
 enum vtap_session_block {

@@ -40,7 +40,8 @@ int vtap_resolver_session(const struct vtap_resolver *v, const char *id, struct 
 	return 0;
 }
 
-static int visit_covers(const struct vtap_pointers *covers, vtap_cover_visit visit, void *userdata)
+static int visit_covers(const struct vtap_resolver *v, const struct vtap_pointers *covers, vtap_cover_visit visit,
+			void *userdata)
 {
 	int r = 0;
 
@@ -61,6 +62,7 @@ static int visit_covers(const struct vtap_pointers *covers, vtap_cover_visit vis
 		    .mirrored = c->mirrored,
 		    .state = c->state,
 		    .other = c->other,
+		    .other_value = c->other ? vtap_resolver_value(v, c->other) : NULL,
 		};
 
 		r = visit(&cover, userdata);
@@ -73,7 +75,7 @@ int vtap_resolver_covers_of_session(const struct vtap_resolver *v, const char *i
 {
 	const struct vtap_session_node *s = vtap_table_get(v->sessions, id);
 
-	return s ? visit_covers(&s->covers, visit, userdata) : 0;
+	return s ? visit_covers(v, &s->covers, visit, userdata) : 0;
 }
 
 int vtap_resolver_covers_of_source(const struct vtap_resolver *v, const char *id, vtap_cover_visit visit,
@@ -81,7 +83,7 @@ int vtap_resolver_covers_of_source(const struct vtap_resolver *v, const char *id
 {
 	const struct vtap_port_node *p = vtap_table_get(v->ports, id);
 
-	return p ? visit_covers(&p->covers, visit, userdata) : 0;
+	return p ? visit_covers(v, &p->covers, visit, userdata) : 0;
 }
 
 int vtap_resolver_covers_of_host(const struct vtap_resolver *v, const char *id, vtap_cover_visit visit, void *userdata)
@@ -90,7 +92,7 @@ int vtap_resolver_covers_of_host(const struct vtap_resolver *v, const char *id, 
 	int r = 0;
 
 	for (size_t i = 0; l && i < l->plugged.count && r == 0; i++)
-		r = visit_covers(&((struct vtap_port_node *)l->plugged.items[i])->covers, visit, userdata);
+		r = visit_covers(v, &((struct vtap_port_node *)l->plugged.items[i])->covers, visit, userdata);
 	return r;
 }
 

@@ -33,24 +33,39 @@ static const char *label_of(const json_t *value, const char *id)
 	return name ? name : id;
 }
 
+/* The other one belongs to a project, and not to the session's. */
+static bool is_foreign(const struct vtap_cover *cover)
+{
+	const char *project = json_string_value(json_object_get(cover->other_value, "project"));
+	const char *own = json_string_value(json_object_get(cover->session_value, "project"));
+
+	return project && own && strcmp(project, own) != 0;
+}
+
 const char *vtap_state_cover_sentence(const struct vtap_cover *cover, char buffer[VTAP_STATE_SENTENCE_STRLEN])
 {
-	/* Around the other one's id, if it has a part in it. */
+	/* Around the other one's name, or what stands for it where that is another project's concern. */
 	static const struct {
-		const char *before, *behind;
+		const char *before, *foreign, *behind;
 	} sentences[VTAP_COVER_MAX] = {
-	    [VTAP_COVER_UNPLUGGED] = {"is not plugged: it needs a host and a device", ""},
-	    [VTAP_COVER_TIE] = {"is mirrored by the older session ",
+	    [VTAP_COVER_UNPLUGGED] = {"is not plugged: it needs a host and a device", "", ""},
+	    [VTAP_COVER_TIE] = {"is mirrored by the older session ", "of another project",
 				", which has the same number: give this one another"},
-	    [VTAP_COVER_RECEIVES] = {"is not mirrored, as it receives the copies of session ", ""},
-	    [VTAP_COVER_DEVICE_TAKEN] = {"is not mirrored, as its device is that of the older ", ""},
-	    [VTAP_COVER_NOT_GRANTED] = {"belongs to another project, which does not grant this one", ""},
+	    [VTAP_COVER_RECEIVES] = {"is not mirrored, as it receives the copies of ", "another project", ""},
+	    [VTAP_COVER_DEVICE_TAKEN] = {"is not mirrored, as its device is that of the older ",
+					 "one of another project", ""},
+	    [VTAP_COVER_NOT_GRANTED] = {"belongs to another project, which does not grant this one", "", ""},
 	};
+	const char *source =
+	    cover->state == VTAP_COVER_NOT_GRANTED ? cover->source : label_of(cover->source_value, cover->source);
 
 	if (!sentences[cover->state].before)
 		return NULL;
-	snprintf(buffer, VTAP_STATE_SENTENCE_STRLEN, "%s %s%s%s", label_of(cover->source_value, cover->source),
-		 sentences[cover->state].before, cover->other ? cover->other : "", sentences[cover->state].behind);
+	snprintf(buffer, VTAP_STATE_SENTENCE_STRLEN, "%s %s%s%s", source, sentences[cover->state].before,
+		 !cover->other       ? ""
+		 : is_foreign(cover) ? sentences[cover->state].foreign
+				     : label_of(cover->other_value, cover->other),
+		 sentences[cover->state].behind);
 	return buffer;
 }
 
@@ -129,6 +144,9 @@ void vtap_state_add_host(struct vtap_state *s, const struct vtap_state_host *h)
 	if (h->left_out) {
 		s->failed++;
 		add_reason(s, NULL, h->id, "host %s has as many older sessions as it can take", h->label);
+	} else if (h->revoked) {
+		s->failed++;
+		add_reason(s, NULL, h->id, "host %s's credential was revoked: let it join again", h->label);
 	} else if (h->suspended) {
 		s->away++;
 		s->away_acknowledged += h->acknowledged;
@@ -215,9 +233,10 @@ const char *vtap_state_end(struct vtap_state *s, json_t **ret_reasons)
 		state = state_of_block(s);
 	else
 		state = s->hosts ? state_of_hosts(s) : state_of_nothing(s);
-	if (s->unplugged > s->unplugged_given)
-		add_reason(s, NULL, NULL, "%zu interfaces that its sources cover are not plugged",
-			   s->unplugged - s->unplugged_given);
+	more = s->unplugged - s->unplugged_given;
+	if (more > 0)
+		add_reason(s, NULL, NULL, "%zu interface%s that its sources cover %s not plugged", more,
+			   more == 1 ? "" : "s", more == 1 ? "is" : "are");
 	more = s->reason_count > VTAP_STATE_REASONS_MAX ? s->reason_count - VTAP_STATE_REASONS_MAX : 0;
 	if (more && json_array_append_new(s->reasons, json_pack("{s:n, s:n, s:o}", "source", "host", "reason",
 								json_sprintf("and %zu more", more))) < 0)

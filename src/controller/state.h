@@ -19,6 +19,7 @@ struct vtap_state_host { /* what is known of a host, and what it does for the se
 	const char *label; /* its name, or id */
 	bool heard; /* its agent has reported since the controller started */
 	bool suspended; /* two agents use its credential */
+	bool revoked; /* its credentials were, and it has not joined again */
 	unsigned silent_s; /* since it was heard last; meaningful if heard */
 	bool acknowledged; /* it has applied what its plan says of this session now */
 	bool left_out; /* see struct vtap_plan_part */
@@ -52,7 +53,10 @@ void vtap_state_add_host(struct vtap_state *s, const struct vtap_state_host *hos
  */
 const char *vtap_state_end(struct vtap_state *s, json_t **ret_reasons);
 
-/* Why a source is not mirrored although the session covers it; NULL: nothing is in the way. */
+/*
+ * Why a source is not mirrored although the session covers it; NULL: nothing is in the way. Of other projects nothing is told but
+ * ids that the session names itself.
+ */
 const char *vtap_state_cover_sentence(const struct vtap_cover *cover, char buffer[VTAP_STATE_SENTENCE_STRLEN]);
 /* Why a session does not run; NULL: it does. */
 const char *vtap_state_block_sentence(enum vtap_session_block block, const char *target_label,

@@ -7,6 +7,10 @@
 #include "model/place.h"
 #include "model/words.h"
 
+static const struct vtap_word host_state_words[] = {
+    {"connected", 0}, {"away", 1}, {"suspended", 2}, {"revoked", 3}, {"unknown", 4}, {},
+};
+
 const struct vtap_attribute vtap_host_attributes[] = {
     {.name = "underlay_address", .type = VTAP_TYPE_ADDRESS, .help = "its address towards other hosts"},
     {.name = "group",
@@ -15,6 +19,15 @@ const struct vtap_attribute vtap_host_attributes[] = {
      .max = VTAP_NAME_MAX,
      .help = "interfaces are followed only between hosts of one group"},
     {.name = "uplink", .type = VTAP_TYPE_DEVICE, .help = "the device that copies leave by; null = what the routes say"},
+    {.name = "state",
+     .type = VTAP_TYPE_WORD,
+     .flags = VTAP_ATTRIBUTE_COMPUTED,
+     .words = host_state_words,
+     .help = "whether its agent is there; never stored"},
+    {.name = "seen",
+     .type = VTAP_TYPE_TIME,
+     .flags = VTAP_ATTRIBUTE_COMPUTED,
+     .help = "when its agent was last heard; never stored"},
     {},
 };
 

@@ -269,6 +269,37 @@ class TrustTest(AgentCase):
         again = self.agent(agent.host)
         self.assertEqual(again.poll(), 200)
 
+    def test_what_is_said_of_a_revoked_host(self):
+        agent = self.agent()
+        session = self.session(sources=[self.plugged(agent, "tap1")])["id"]
+        name = self.admin.get(f"/v1/hosts/{agent.host}")["name"]
+        agent.follow()
+        self.assertEqual(self.state(session), ("active", []))
+        self.assertEqual(self.admin.get(f"/v1/hosts/{agent.host}")["state"], "connected")
+        events = self.controller.events(self.controller.key)
+        self.addCleanup(events.close)
+        self.admin.post(f"/v1/hosts/{agent.host}/revoke")
+        self.wait_event(events, "state", lambda data: data["id"] == session and data["state"] == "error")
+        said = ("error", [f"host {name}'s credential was revoked: let it join again"])
+        self.assertEqual(self.state(session), said)
+        self.assertEqual(self.admin.get(f"/v1/hosts/{agent.host}")["state"], "revoked")
+        self.assertEqual(self.admin.get(f"/v1/hosts/{agent.host}/state")["state"], "revoked")
+        if self.controller.store != "memory":
+            self.controller.restart()
+            self.assertEqual(self.state(session), said)
+        with self.assertRaises(Refused):
+            agent.report()
+        self.assertEqual(self.state(session), said)
+        again = self.agent(agent.host)
+        again.poll()
+        self.assertEqual(self.state(session)[0], "pending")
+        self.assertEqual(self.admin.get(f"/v1/hosts/{agent.host}")["state"], "connected")
+        again.follow()
+        self.assertEqual(self.state(session), ("active", []))
+        if self.controller.store != "memory":
+            self.controller.restart()
+            self.assertEqual(self.admin.get(f"/v1/hosts/{agent.host}")["state"], "unknown")
+
     def wait_waiting(self, agent):
         """A poll is under way: the controller has seen the host's counter."""
         deadline = time.monotonic() + 30
@@ -558,6 +589,21 @@ class ReportTest(AgentCase):
         self.assertEqual(agent.report(), ["devices", "history"])
         self.assertEqual(agent.report(devices=[], history={"step": 10, "sessions": []}), [])
         self.assertEqual(agent.report(), [])
+
+    def test_hosts_say_whether_their_agents_are_there(self):
+        silent, agent = self.host(tags={"test": self.project}), self.agent(tags={"test": self.project})
+        self.assertNotIn("seen", self.admin.get(f"/v1/hosts/{silent}"))
+        agent.report()
+        listed = {item["id"]: item for item in self.admin.get(f"/v1/hosts?tag:test={self.project}")["items"]}
+        self.assertEqual(listed[silent]["state"], "unknown")
+        self.assertEqual(listed[agent.host]["state"], "connected")
+        self.assertRegex(listed[agent.host]["seen"], r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
+        for state, host in (("connected", agent.host), ("unknown", silent)):
+            found = self.admin.get(f"/v1/hosts?tag:test={self.project}&state={state}")["items"]
+            self.assertEqual([item["id"] for item in found], [host])
+        self.assertEqual(self.admin.get(f"/v1/hosts?tag:test={self.project}&state=away&state=unknown")["total"], 1)
+        self.refused(400, "GET", "/v1/hosts?sort=state", field="sort")
+        self.refused(400, "PATCH", f"/v1/hosts/{silent}", {"state": "connected"}, "state", "set by the server")
 
     def test_a_restarted_controller(self):
         agent = self.agent()

@@ -177,6 +177,8 @@ class ResourcesTest(CliCase):
     def test_host_and_key(self):
         name = unique("host")
         self.vtap("host", "create", "--name", name)
+        self.assertIn(" STATE ", self.vtap("host", "list"))
+        self.assertRegex(self.vtap("host", "show", name), r"\nstate +unknown\n")
         self.assertRegex(self.vtap("host", "token", name, "--ttl", "10m"), r"^vtapjoin-host-\S+\n$")
         self.assertEqual(self.vtap.json("host", "devices", name), [])
         key = self.vtap.json("key", "create", "--user", "admin")

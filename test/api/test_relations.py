@@ -188,6 +188,32 @@ class Grants(ApiCase):
         operator.post(f"/v1/sessions/{made['id']}/disable")
         self.refused(403, "POST", "/v1/sessions", body(interface), "sources[0]")
 
+    def test_what_is_told_of_other_projects(self):
+        """Neither the names of what is not granted any more, nor the ids of others' sessions."""
+        owner = self.admin.post("/v1/projects", {"name": unique("owner"), "grants": [self.project]})["id"]
+        owners, operator = self.client(project=owner), self.make_user("operator")["client"]
+        host = self.admin.post("/v1/hosts", {"name": unique("host")})["id"]
+        interface = owners.post("/v1/interfaces", {"name": "theirs", "host": host, "device": "tap1"})["id"]
+        made = {"sources": [interface], "target": self.target()}
+        theirs = owners.post("/v1/sessions", {
+            "number": 1, "sources": [interface], "target": owners.post("/v1/targets", {"address": "10.9.0.1"})["id"]})["id"]
+        problem = self.refused(409, "POST", "/v1/sessions", {"number": 1, **made}, "number", "of another project", client=operator)
+        self.assertNotIn(theirs, problem["detail"])
+        session = operator.post("/v1/sessions", {"number": 2, **made})["id"]
+        receiver = owners.post("/v1/interfaces", {})["id"]
+        target = owners.post("/v1/targets", {"interface": receiver})["id"]
+        sending = owners.post("/v1/sessions", {"number": 3, "sources": [interface], "target": target})["id"]
+        problem = self.refused(409, "POST", "/v1/sessions", {"number": 4, **made, "sources": [receiver]}, "sources[0]",
+                               "of another project", client=operator)
+        self.assertNotIn(sending, problem["detail"])
+        self.assertEqual(operator.get(f"/v1/sessions/{session}/preview")["items"][0]["name"], "theirs")
+        self.admin.patch(f"/v1/projects/{owner}", {"grants": []})
+        state = operator.get(f"/v1/sessions/{session}/state")
+        self.assertEqual((state["state"], state["reasons"][0]["reason"]),
+                         ("error", f"{interface} belongs to another project, which does not grant this one"))
+        item = operator.get(f"/v1/sessions/{session}/preview")["items"][0]
+        self.assertEqual((item["name"], item["host"], item["device"]), (None, None, None))
+
 
 class Quotas(ApiCase):
     def limit(self, **quotas):

@@ -44,6 +44,7 @@ static const struct vtap_state_host refused = {
 static const struct vtap_state_host suspended = {.id = "host-8", .label = "eight", .heard = true, .suspended = true};
 static const struct vtap_state_host suspended_later = {
     .id = "host-8", .label = "eight", .heard = true, .suspended = true, .acknowledged = true};
+static const struct vtap_state_host revoked = {.id = "host-8", .label = "eight", .revoked = true, .silent_s = 99};
 static const struct vtap_state_host left_out = {.id = "host-9", .label = "nine", .heard = true, .left_out = true};
 static const struct vtap_state_host too_small = {.id = "host-1",
 						 .label = "one",
@@ -89,6 +90,12 @@ static const struct {
      {&suspended_later},
      "degraded",
      "host eight is suspended, as two agents use its credential;"},
+    {VTAP_BLOCK_NONE, {&mirrored}, {&revoked}, "error", "host eight's credential was revoked: let it join again;"},
+    {VTAP_BLOCK_NONE,
+     {&mirrored, &mirrored},
+     {&active, &revoked},
+     "degraded",
+     "host eight's credential was revoked: let it join again;"},
     {VTAP_BLOCK_NONE, {&mirrored}, {&left_out}, "error", "host nine has as many older sessions as it can take;"},
     {VTAP_BLOCK_NONE,
      {&mirrored},
@@ -97,7 +104,12 @@ static const struct {
      "host one: 3 sources more than one session can have there;"},
     {VTAP_BLOCK_NONE, {}, {}, "waiting", "no interface fits its sources;"},
     {VTAP_BLOCK_NONE, {&unplugged}, {}, "waiting", "eni is not plugged: it needs a host and a device;"},
-    {VTAP_BLOCK_NONE, {&unplugged_range}, {}, "waiting", "1 interfaces that its sources cover are not plugged;"},
+    {VTAP_BLOCK_NONE, {&unplugged_range}, {}, "waiting", "1 interface that its sources cover is not plugged;"},
+    {VTAP_BLOCK_NONE,
+     {&unplugged_range, &unplugged_range},
+     {},
+     "waiting",
+     "2 interfaces that its sources cover are not plugged;"},
     {VTAP_BLOCK_NONE,
      {&mirrored, &unplugged},
      {&active},
@@ -107,7 +119,7 @@ static const struct {
      {&mirrored, &unplugged_range},
      {&active},
      "active",
-     "1 interfaces that its sources cover are not plugged;"},
+     "1 interface that its sources cover is not plugged;"},
     {VTAP_BLOCK_NONE,
      {&tie},
      {},
