@@ -187,16 +187,21 @@ static int whoami(struct vtap_call *call, struct vtap_change *change)
 static int quotas(struct vtap_call *call, struct vtap_change *change)
 {
 	const struct vtap_object *project = vtap_objects_get(call->controller->objects, call->project);
+	uint64_t used[VTAP_QUOTA_MAX];
 	json_t *items;
+	int r;
 
 	if (!project)
 		return vtap_call_fail(call, -EINVAL, "project", "say which project by ?project=, an id or a name");
+	r = vtap_quota_use(call->controller, project, used);
+	if (r < 0)
+		return r;
 	items = json_array();
 	for (size_t i = 0; i < VTAP_QUOTA_MAX; i++)
 		(void)json_array_append_new(
-		    items, json_pack("{s:s, s:I, s:s}", "name", vtap_quota_attributes[i].name, "limit",
-				     (json_int_t)vtap_quota_of_project(project->value, (enum vtap_quota)i), "help",
-				     vtap_quota_attributes[i].help));
+		    items, json_pack("{s:s, s:I, s:I, s:s}", "name", vtap_quota_attributes[i].name, "limit",
+				     (json_int_t)vtap_quota_of_project(project->value, (enum vtap_quota)i), "used",
+				     (json_int_t)used[i], "help", vtap_quota_attributes[i].help));
 	call->answer = json_pack("{s:s, s:O?, s:o}", "project", project->id, "profile",
 				 json_object_get(project->value, "profile"), "items", items);
 	return call->answer ? 0 : -ENOMEM;

@@ -49,23 +49,24 @@ int vtap_relate_check_quota(struct vtap_call *call, const char *project, enum vt
 		   : 0;
 }
 
+const struct vtap_kind *vtap_relate_counted_kind(enum vtap_quota quota)
+{
+	static const char *const kinds[VTAP_QUOTA_MAX] = {
+	    [VTAP_QUOTA_SESSIONS] = "session",     [VTAP_QUOTA_TARGETS] = "target",   [VTAP_QUOTA_FILTERS] = "filter",
+	    [VTAP_QUOTA_INTERFACES] = "interface", [VTAP_QUOTA_NETWORKS] = "network", [VTAP_QUOTA_SUBNETS] = "subnet",
+	    [VTAP_QUOTA_GUESTS] = "guest",         [VTAP_QUOTA_GATEWAYS] = "gateway",
+	};
+
+	return kinds[quota] ? vtap_kind_find(kinds[quota]) : NULL;
+}
+
 /* How many of a kind a project may have. */
 static int check_count(struct vtap_call *call, const struct vtap_kind *kind, const char *project)
 {
-	static const struct {
-		const char *kind;
-		enum vtap_quota quota;
-	} table[] = {
-	    {"session", VTAP_QUOTA_SESSIONS},     {"target", VTAP_QUOTA_TARGETS},   {"filter", VTAP_QUOTA_FILTERS},
-	    {"interface", VTAP_QUOTA_INTERFACES}, {"network", VTAP_QUOTA_NETWORKS}, {"subnet", VTAP_QUOTA_SUBNETS},
-	    {"guest", VTAP_QUOTA_GUESTS},         {"gateway", VTAP_QUOTA_GATEWAYS},
-	};
-
-	for (size_t i = 0; i < VTAP_ARRAY_SIZE(table); i++)
-		if (strcmp(table[i].kind, kind->name) == 0)
+	for (enum vtap_quota q = 0; q < VTAP_QUOTA_MAX; q++)
+		if (vtap_relate_counted_kind(q) == kind)
 			return vtap_relate_check_quota(
-			    call, project, table[i].quota,
-			    vtap_objects_referrer_count(call->controller->objects, project, kind), 1);
+			    call, project, q, vtap_objects_referrer_count(call->controller->objects, project, kind), 1);
 	return 0;
 }
 

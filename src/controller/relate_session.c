@@ -147,10 +147,9 @@ static int check_source(struct others *o, const json_t *before, const char *sour
 	return check_interface(o);
 }
 
-/* The network that a source is, or is in; NULL for wires and selectors. */
-static const char *network_of(const struct vtap_call *call, const char *source)
+const char *vtap_relate_network_of(const struct vtap_controller *c, const char *source)
 {
-	const struct vtap_object *object = get(call, source);
+	const struct vtap_object *object = vtap_objects_get(c->objects, source);
 
 	return is_kind(object, "network") ? object->id : object ? text_of(object->value, "network") : NULL;
 }
@@ -162,7 +161,7 @@ static bool is_in_network(const struct vtap_call *call, const json_t *session, c
 
 	json_array_foreach(json_object_get(session, "sources"), i, source)
 	{
-		const char *of_source = network_of(call, json_string_value(source));
+		const char *of_source = vtap_relate_network_of(call->controller, json_string_value(source));
 
 		if (of_source && strcmp(of_source, network) == 0)
 			return true;
@@ -200,8 +199,9 @@ static int check_networks(struct vtap_call *call, const struct vtap_object *befo
 		return 0;
 	json_array_foreach(json_object_get(session, "sources"), i, source)
 	{
-		struct in_network n = {.call = call, .network = network_of(call, json_string_value(source))};
+		struct in_network n = {.call = call};
 
+		n.network = vtap_relate_network_of(call->controller, json_string_value(source));
 		if (!n.network || (before && is_in_network(call, before->value, n.network)))
 			continue;
 		(void)vtap_objects_referrers(objects, project, kind, count_in_network, &n);

@@ -33,6 +33,13 @@ int vtap_relate_check_unused(struct vtap_call *call, const struct vtap_object *o
 int vtap_relate_put_session(struct vtap_call *call, const struct vtap_object *before, json_t *resource);
 int vtap_relate_put_target(struct vtap_call *call, const struct vtap_object *before, json_t *resource);
 
+/* The kind of which a quota bounds how many there are in the project; NULL = it bounds something else. */
+const struct vtap_kind *vtap_relate_counted_kind(enum vtap_quota quota);
+/* The network that a session's source is, or is in; NULL for wires and selectors. */
+const char *vtap_relate_network_of(const struct vtap_controller *c, const char *source);
+/* What a project uses of each quota; of those for one thing what the one does that uses most. -ENOMEM. */
+int vtap_quota_use(const struct vtap_controller *c, const struct vtap_object *project,
+		   uint64_t ret_used[VTAP_QUOTA_MAX]);
 /*
  * Whether so much more than is used would be too much: the quota of the project. What needs nothing more is never refused: a lower
  * quota takes nothing away that is there, and what is there can still be changed.

@@ -191,6 +191,7 @@ class ResourcesTest(CliCase):
         quotas = {quota["name"]: quota for quota in self.vtap.json("quota", "list")}
         self.assertGreater(quotas["sessions"]["limit"], 0)
         self.vtap("target", "create", "--name", "ids", "--address", "10.9.0.1")
+        self.assertRegex(self.vtap("quota", "list"), r"\ntargets +100000 +1 +targets of the project\n")
         entry = self.vtap.json("audit", "list", "--since", "1h")[-1]
         self.assertEqual((entry["method"], entry["path"]), ("POST", "/v1/targets"))
         self.assertRegex(self.vtap("audit", "list"), r"admin +POST /v1/targets +done")

@@ -315,6 +315,30 @@ class Quotas(ApiCase):
         self.assertEqual((problem["used"], problem["wanted"]), (0, 2))
         self.assertIn("0 are in use, and this needs 2 more", problem["detail"])
 
+    def test_use(self):
+        """Of what is counted for one thing, the figure of the one that has most."""
+        def used():
+            return {item["name"]: item["used"] for item in self.api.get("/v1/quotas")["items"]}
+        self.assertEqual(set(used().values()), {0})
+        networks = [self.api.post("/v1/networks", {"cidrs": ["10.0.0.0/16"]})["id"] for _ in range(2)]
+        subnet = self.api.post("/v1/subnets", {"network": networks[0], "cidr": "10.0.0.0/24"})["id"]
+        self.api.post("/v1/guests", {})
+        self.api.post("/v1/gateways", {"network": networks[0]})
+        first, other, receiver = (self.interface(subnet=subnet), self.interface(), self.interface())
+        targets = [self.target(), self.api.post("/v1/targets", {"interface": receiver})["id"]]
+        filters = [self.filter(), self.filter()]
+        for number, direction in ((1, "in"), (2, "in"), (1, "out")):
+            self.api.post(f"/v1/filters/{filters[0]}/rules", {"number": number, "direction": direction})
+        self.session(number=1, sources=[first, subnet, networks[0]], target=targets[0], filter=filters[1])
+        self.session(number=2, sources=[first, networks[1]], target=targets[0], filter=filters[1])
+        self.session(number=3, sources=[first, other], target=targets[1])
+        self.session(number=4, sources=[other, "tag:a=b"], target=targets[1])
+        self.session(number=5, sources=["tag:a=b"], target=targets[0], filter=filters[1])
+        self.assertEqual(used(), {
+            "sessions": 5, "targets": 2, "filters": 2, "interfaces": 3, "networks": 2, "subnets": 1, "guests": 1, "gateways": 1,
+            "rules_per_filter": 3, "rules_per_filter_direction": 2, "sessions_per_filter": 3, "sessions_per_interface": 3,
+            "sessions_per_network": 3, "sessions_per_target": 3, "sources_per_session": 3, "sources_per_target": 4})
+
     def test_profiles(self):
         figures = {"aws": {"sessions_per_interface": 3, "sources_per_session": 1},
                    "aliyun": {"filters": 100, "sources_per_session": 10},
