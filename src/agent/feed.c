@@ -273,6 +273,7 @@ static void connected(struct vtap_agent_feed *f)
 	*f->reason = '\0';
 	if (!changed)
 		return;
+	f->chunks_by_one = false;
 	vtap_log(VTAP_LOG_INFO, "connected to the controller at %s as %s", f->agent->options.controller,
 		 f->identity.host);
 	if (vtap_agent_feed_offline_update(f))

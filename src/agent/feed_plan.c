@@ -154,6 +154,7 @@ static void offer_drop(struct vtap_agent_feed *f)
 	free(f->missing);
 	f->missing = NULL;
 	f->missing_count = f->missing_next = 0;
+	f->chunks_stale = f->missing_under_way > 0;
 }
 
 /* All that could be had of it is here. */
@@ -174,58 +175,122 @@ static void offer_take(struct vtap_agent_feed *f)
 
 static void chunks_fetch(struct vtap_agent_feed *f);
 
-/* By its text alone: answers come in any order, and may be of an offer that was dropped since. */
-static void chunk_take(struct vtap_agent_feed *f, const struct vtap_client_answer *answer)
+/* Not listed any more, or the controller is away: there is another plan, or this one again. */
+static void offer_fail(struct vtap_agent_feed *f)
+{
+	offer_drop(f);
+	vtap_agent_feed_poll_later(f);
+}
+
+/* By its text alone: answers come in any order, and may be of an offer that was dropped since. False: nobody has asked for it. */
+static bool chunk_take(struct vtap_agent_feed *f, const char *text, size_t size_bytes, size_t *ret_index)
 {
 	char hash[VTAP_HASH_STRLEN];
 	size_t i = 0;
 	int r;
 
-	(void)vtap_hash_hex(answer->body, answer->body_bytes, hash);
+	(void)vtap_hash_hex(text, size_bytes, hash);
 	while (i < f->missing_count && strcmp(f->missing[i], hash) != 0)
 		i++;
 	if (i == f->missing_count) {
 		vtap_log(VTAP_LOG_ERROR, "a chunk of rules came that does not have its hash");
-		return;
+		return false;
 	}
-	r = vtap_chunks_put(f->chunks, hash, answer->body, answer->body_bytes);
+	r = vtap_chunks_put(f->chunks, hash, text, size_bytes);
 	if (r < 0)
 		vtap_log(VTAP_LOG_WARNING, "a chunk of rules cannot be kept: %s", strerror(-r));
+	*ret_index = i;
+	return true;
 }
 
 static void on_chunk(struct vtap_client_answer *answer, void *userdata)
 {
 	struct vtap_agent_feed *f = userdata;
+	size_t index;
 
 	f->missing_under_way--;
-	if (!vtap_agent_feed_done(f, answer)) {
-		/* Not listed any more, or the controller is away: there is another plan, or this one again. */
-		offer_drop(f);
-		vtap_agent_feed_poll_later(f);
-	} else if (f->offer) {
-		chunk_take(f, answer);
+	if (!vtap_agent_feed_done(f, answer))
+		offer_fail(f);
+	else if (f->offer)
+		(void)chunk_take(f, answer->body, answer->body_bytes, &index);
+	vtap_client_answer_done(answer);
+	if (f->offer)
+		chunks_fetch(f);
+}
+
+/* One in each line. What was asked for and has not come is asked for again, as long as something comes that was. */
+static void chunks_take(struct vtap_agent_feed *f, const struct vtap_client_answer *answer, bool stale)
+{
+	const char *text = answer->body, *end = answer->body + answer->body_bytes, *newline;
+	size_t taken = 0, index;
+
+	for (; text < end && (newline = memchr(text, '\n', (size_t)(end - text))); text = newline + 1) {
+		if (!chunk_take(f, text, (size_t)(newline - text), &index))
+			continue;
+		memcpy(f->missing[index], f->missing[--f->missing_count], sizeof(*f->missing));
+		taken++;
+	}
+	if (stale)
+		return;
+	if (!answer->body_bytes)
+		offer_fail(f);
+	else if (!taken)
+		f->missing_count = 0;
+}
+
+static void on_chunks(struct vtap_client_answer *answer, void *userdata)
+{
+	struct vtap_agent_feed *f = userdata;
+	bool stale = f->chunks_stale;
+
+	f->chunks_stale = false;
+	f->missing_under_way--;
+	if (vtap_agent_feed_done(f, answer)) {
+		if (f->offer)
+			chunks_take(f, answer, stale);
+	} else if (answer->result == 0 && answer->status == 404) {
+		f->chunks_by_one = true;
+	} else {
+		offer_fail(f);
 	}
 	vtap_client_answer_done(answer);
 	if (f->offer)
 		chunks_fetch(f);
 }
 
-/* A few at a time; once the last one has come, the plan is taken. */
-static void chunks_fetch(struct vtap_agent_feed *f)
+static int chunk_ask(struct vtap_agent_feed *f)
 {
 	char path[32 + VTAP_HASH_STRLEN];
 	const struct vtap_client_request request = {.method = "GET", .path = path};
 
-	while (f->missing_next < f->missing_count && f->missing_under_way < VTAP_FEED_CHUNKS_AT_A_TIME) {
-		snprintf(path, sizeof(path), "/agent/v1/chunks/%s", f->missing[f->missing_next++]);
-		if (vtap_agent_feed_send(f, &request, on_chunk, f, NULL) < 0) {
-			offer_drop(f);
-			vtap_agent_feed_poll_later(f);
-			return;
-		}
-		f->missing_under_way++;
+	snprintf(path, sizeof(path), "/agent/v1/chunks/%s", f->missing[f->missing_next++]);
+	return vtap_agent_feed_send(f, &request, on_chunk, f, NULL);
+}
+
+static int chunks_ask(struct vtap_agent_feed *f)
+{
+	char path[32 + VTAP_FEED_CHUNKS_AT_A_TIME * VTAP_HASH_STRLEN] = "/agent/v1/chunks?hashes=",
+						    *at = path + strlen(path);
+	const struct vtap_client_request request = {.method = "GET", .path = path};
+
+	for (size_t i = 0; i < VTAP_MIN(f->missing_count, (size_t)VTAP_FEED_CHUNKS_AT_A_TIME); i++)
+		at += sprintf(at, "%s%s", i ? "," : "", f->missing[i]);
+	return vtap_agent_feed_send(f, &request, on_chunks, f, NULL);
+}
+
+/* As few requests as can be; once the last chunk has come, the plan is taken. */
+static void chunks_fetch(struct vtap_agent_feed *f)
+{
+	size_t at_a_time = f->chunks_by_one ? VTAP_FEED_CHUNK_REQUESTS : 1;
+	int r = 0;
+
+	while (r >= 0 && f->missing_next < f->missing_count && f->missing_under_way < at_a_time) {
+		r = f->chunks_by_one ? chunk_ask(f) : chunks_ask(f);
+		f->missing_under_way += r >= 0;
 	}
-	if (!f->missing_under_way)
+	if (r < 0)
+		offer_fail(f);
+	else if (!f->missing_under_way)
 		offer_take(f);
 }
 

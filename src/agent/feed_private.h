@@ -11,7 +11,8 @@
 #include "client/client.h"
 
 #define VTAP_FEED_PLAN_FILE "plan.json"
-#define VTAP_FEED_CHUNKS_AT_A_TIME 4
+#define VTAP_FEED_CHUNKS_AT_A_TIME 64 /* asked for by one request */
+#define VTAP_FEED_CHUNK_REQUESTS 4 /* under way, for one chunk each */
 #define VTAP_FEED_REPORT_TICKS 10
 
 enum vtap_feed_state {
@@ -53,6 +54,8 @@ struct vtap_agent_feed {
 	json_t *offer; /* owned; a plan whose chunks are fetched; NULL = none */
 	char (*missing)[VTAP_HASH_STRLEN]; /* owned; chunks that it needs */
 	size_t missing_count, missing_next, missing_under_way;
+	bool chunks_stale; /* the answer that is under way is of an offer that was dropped */
+	bool chunks_by_one; /* the controller is a release older, and knows no other way */
 	struct vtap_plan_head taken; /* the last plan that was accepted; empty = none */
 	struct vtap_plan_head applied; /* and applied */
 	bool keep_due; /* the state directory does not have it yet */

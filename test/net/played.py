@@ -52,6 +52,8 @@ class PlayedController:
         self.changed = threading.Condition()
         self.epoch, self.revision, self.plan = "a" * 32, 0, None
         self.chunks = {}  # hash -> text
+        self.chunks_at_a_time = 64  # in one answer; 0 = a release older, which gives them one by one
+        self.chunks_asked = []  # how many hashes were in each request for several
         self.requests = []
         self.refusal = None  # of every request that needs a credential: what Refusal() is made of
         self.reports, self.answers, self.captured = [], {}, {}  # as they came; by request
@@ -215,6 +217,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if path == "/agent/v1/plan":
             plan = controller.get_plan(query, self.headers)
             self.answer(200 if plan else 304, plan or b"")
+        elif path == "/agent/v1/chunks" and controller.chunks_at_a_time:
+            hashes = query["hashes"].split(",")
+            controller.chunks_asked.append(len(hashes))
+            known = [controller.chunks[each] for each in hashes if each in controller.chunks]
+            self.answer(200, "".join(f"{text}\n" for text in known[:controller.chunks_at_a_time]).encode(), "application/x-ndjson")
         elif path.startswith("/agent/v1/chunks/"):
             if last not in controller.chunks:
                 raise Refusal(404)

@@ -127,20 +127,22 @@ class Feed(FeedCase):
         last()
         self.controller.wait_report(lambda report: state_of(report, 2) == "active")
 
-    def test_chunks(self):
+    def chunk_requests(self):
+        return sum(path.startswith("/agent/v1/chunks") for _, path in self.controller.asked)
+
+    def chunks(self):
         """Fetched once, by their hashes, in order; rules that nobody has end those sessions only."""
         udp = [{"id": "tmfr-1", "direction": "out", "number": 1, "action": "accept", "protocol": "udp", "source": None}]
         tcp = [{"id": "tmfr-2", "direction": "out", "number": 2, "action": "accept", "protocol": "tcp", "source": None}]
         agent = self.joined(session(1, filter="tmf-1"), rules={"tmf-1": [tcp, udp]})
         self.expect_mirrored()
-        fetched = [path for _, path in self.controller.asked if "/chunks/" in path]
-        self.assertEqual(len(fetched), 2)
+        fetched = self.chunk_requests()
         self.assertEqual(len(os.listdir(self.kept(agent, "chunks"))), 2)
         # One more filter of the same rules, and one rule set less.
         self.controller.put(session(1, filter="tmf-1"), session(2, filter="tmf-2", mode="copy"),
                             rules={"tmf-1": [udp], "tmf-2": [udp]})
         self.controller.wait_applied()
-        self.assertEqual([path for _, path in self.controller.asked if "/chunks/" in path], fetched)
+        self.assertEqual(self.chunk_requests(), fetched)
         self.assertEqual(len(os.listdir(self.kept(agent, "chunks"))), 1)
         # What comes instead of a chunk is not taken for it.
         plan = self.controller.put(session(1), session(2, filter="tmf-2", mode="copy"), rules={"tmf-2": [tcp]})
@@ -148,6 +150,46 @@ class Feed(FeedCase):
         report = self.controller.wait_applied()
         self.assertEqual((state_of(report, 1), state_of(report, 2)), ("active", "error"))
         self.assertIn("its rules could not be fetched", report["sessions"][1]["reason"])
+        return fetched
+
+    def test_chunks(self):
+        self.assertEqual(self.chunks(), 1)
+
+    def test_chunks_of_a_controller_that_is_a_release_older(self):
+        """It is asked once whether it gives several at a time."""
+        self.controller.chunks_at_a_time = 0
+        self.assertEqual(self.chunks(), 3)
+
+    def test_many_chunks(self):
+        """64 at a time; those that find no room in an answer are asked for again, in as few requests as can be."""
+        rules = [[{"id": f"tmfr-{number}", "direction": "in", "number": number, "action": "accept", "protocol": number % 200}]
+                 for number in range(1, 101)]
+        self.controller.put(session(1, filter="tmf-1"), session(2, mode="copy", filter="tmf-2"),
+                            rules={"tmf-1": rules[:50], "tmf-2": rules[50:]})
+        self.controller.chunks_at_a_time = 30
+        agent = self.joined(active=False)
+        self.controller.wait_applied()
+        self.assertEqual(self.controller.chunks_asked, [64, 64, 40, 10])
+        self.assertEqual(len(os.listdir(self.kept(agent, "chunks"))), 100)
+        self.assertEqual([each["state"] for each in agent.status()["sessions"]], ["active", "active"])
+
+    def test_chunks_that_are_not_listed_any_more(self):
+        """The plan is asked for again, until there is one whose chunks are there."""
+        udp = [{"id": "tmfr-1", "direction": "out", "number": 1, "action": "accept", "protocol": "udp"}]
+        for at_a_time in (64, 0):
+            with self.subTest(at_a_time):
+                self.controller.chunks_at_a_time, self.controller.epoch = at_a_time, f"{at_a_time:032x}"
+                plan = self.controller.put(session(1, filter="tmf-1"), rules={"tmf-1": [udp]})
+                texts, self.controller.chunks = self.controller.chunks, {}
+                before = self.chunk_requests()
+                agent = self.joined(active=False, name=f"agent{at_a_time}")
+                wait_until(lambda: self.chunk_requests() >= before + 3, 10, "the plan's chunks again")
+                self.assertNotIn("revision", agent.status()["controller"])
+                self.controller.chunks = texts
+                self.controller.wait_applied()
+                self.assertEqual(agent.status()["controller"]["hash"], plan["hash"])
+                agent.stop()
+                agent.detach()
 
     def test_added_and_removed(self):
         """Sessions that stay lose nothing, and keep their counters."""
