@@ -176,6 +176,12 @@ bool vtap_addr_is_loopback(const struct vtap_addr *a)
 	       (a->family == AF_INET6 && memcmp(a->bytes, loopback, sizeof(loopback)) == 0);
 }
 
+bool vtap_addr_is_unicast(const struct vtap_addr *a)
+{
+	return !vtap_addr_is_any(a) && !vtap_addr_is_multicast(a) && !vtap_addr_is_loopback(a) &&
+	       !(a->family == AF_INET && (a->bytes[0] & 0xf0) == 0xf0);
+}
+
 bool vtap_prefix_contains(const struct vtap_prefix *outer, const struct vtap_prefix *inner)
 {
 	struct vtap_prefix cut = {.addr = inner->addr, .bits = outer->bits};

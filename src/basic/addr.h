@@ -47,6 +47,11 @@ bool vtap_mac_equal(const struct vtap_mac *a, const struct vtap_mac *b);
 bool vtap_addr_is_any(const struct vtap_addr *a);
 bool vtap_addr_is_multicast(const struct vtap_addr *a);
 bool vtap_addr_is_loopback(const struct vtap_addr *a);
+/*
+ * One machine's own address on a network: none of those above, nor of 240.0.0.0/4, which holds the broadcast address and what was
+ * never given out.
+ */
+bool vtap_addr_is_unicast(const struct vtap_addr *a);
 /* Whether all addresses of inner are in outer. AF_UNSPEC is in nothing and has nothing. */
 bool vtap_prefix_contains(const struct vtap_prefix *outer, const struct vtap_prefix *inner);
 bool vtap_prefix_has(const struct vtap_prefix *outer, const struct vtap_addr *a);

@@ -62,6 +62,18 @@ char *vtap_objects_device_key(const char *host, const char *device, char buffer[
 	return buffer;
 }
 
+char *vtap_objects_address_key(const char *network, const char *address, char buffer[VTAP_OBJECTS_KEY_STRLEN])
+{
+	snprintf(buffer, VTAP_OBJECTS_KEY_STRLEN, "address/%s/%s", network, address);
+	return buffer;
+}
+
+char *vtap_objects_mac_key(const char *subnet, const char *mac, char buffer[VTAP_OBJECTS_KEY_STRLEN])
+{
+	snprintf(buffer, VTAP_OBJECTS_KEY_STRLEN, "mac/%s/%s", subnet, mac);
+	return buffer;
+}
+
 static char *name_key(const struct vtap_kind *kind, const char *project, const char *name,
 		      char buffer[VTAP_OBJECTS_KEY_STRLEN])
 {
@@ -340,6 +352,28 @@ static int index_vni(const struct indexing *i)
 		      i->object);
 }
 
+static int index_addresses(const struct indexing *i)
+{
+	const json_t *value = i->object->value, *address;
+	const char *network = json_string_value(json_object_get(value, "network"));
+	const char *subnet = json_string_value(json_object_get(value, "subnet"));
+	const char *mac = json_string_value(json_object_get(value, "mac"));
+	char key[VTAP_OBJECTS_KEY_STRLEN];
+	size_t n;
+	int r = 0;
+
+	if (strcmp(i->object->kind->name, "interface") != 0)
+		return 0;
+	json_array_foreach(network ? json_object_get(value, "addresses") : NULL, n, address)
+	{
+		vtap_objects_address_key(network, json_string_value(address), key);
+		r = i->act(i->objects, key, i->object);
+		if (r < 0)
+			return r;
+	}
+	return subnet && mac ? i->act(i->objects, vtap_objects_mac_key(subnet, mac, key), i->object) : r;
+}
+
 static int index_by_name(const struct indexing *i)
 {
 	struct vtap_object *object = i->object;
@@ -367,6 +401,8 @@ static int index_all(struct vtap_objects *o, struct vtap_object *object,
 		r = index_by_name(&i);
 	if (r >= 0)
 		r = index_device(&i);
+	if (r >= 0)
+		r = index_addresses(&i);
 	return r >= 0 ? index_vni(&i) : r;
 }
 

@@ -52,12 +52,14 @@ int vtap_objects_referrers(const struct vtap_objects *o, const char *id, const s
 size_t vtap_objects_referrer_count(const struct vtap_objects *o, const char *id, const struct vtap_kind *kind);
 
 /*
- * What objects are also found by, besides ids, with vtap_objects_referrers(): a session's VNI in its project, and the device on
- * a host where an interface or a wire is.
+ * What objects are also found by, besides ids, with vtap_objects_referrers(): a session's VNI in its project, the device on a
+ * host where an interface or a wire is, an interface's address in its network and its MAC in its subnet.
  */
 #define VTAP_OBJECTS_KEY_STRLEN 128
 char *vtap_objects_vni_key(const char *project, uint32_t vni, char buffer[VTAP_OBJECTS_KEY_STRLEN]);
 char *vtap_objects_device_key(const char *host, const char *device, char buffer[VTAP_OBJECTS_KEY_STRLEN]);
+char *vtap_objects_address_key(const char *network, const char *address, char buffer[VTAP_OBJECTS_KEY_STRLEN]);
+char *vtap_objects_mac_key(const char *subnet, const char *mac, char buffer[VTAP_OBJECTS_KEY_STRLEN]);
 
 /*
  * Only for controller/change.c and the start. Inserts or replaces (by the value's id), and takes the value, also on failure.

@@ -281,6 +281,8 @@ static int put_interface(struct vtap_call *call, const struct vtap_object *befor
 	if (of_subnet && !network && json_object_set_new(resource, "network", json_string(of_subnet)) < 0)
 		return -ENOMEM;
 	r = check_plug(call, before, resource);
+	if (r >= 0)
+		r = vtap_relate_put_interface_addresses(call, before, resource);
 	return r < 0 ? r : check_device(call, before, resource);
 }
 
@@ -312,6 +314,7 @@ int vtap_relate_put(struct vtap_call *call, const struct vtap_object *before, js
 	    {"subnet", put_subnet},
 	    {"interface", put_interface},
 	    {"wire", put_wire},
+	    {"gateway", vtap_relate_put_gateway},
 	    {"filter", put_filter},
 	    {"target", vtap_relate_put_target},
 	    {"session", vtap_relate_put_session},

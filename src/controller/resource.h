@@ -29,7 +29,10 @@ int vtap_relate_delete(struct vtap_call *call, struct vtap_change *change, struc
 /* Whether others use it: -EBUSY, naming them. */
 int vtap_relate_check_unused(struct vtap_call *call, const struct vtap_object *object);
 
-/* relate_session.c, for relate.c's table. */
+/* relate_address.c and relate_session.c, for relate.c's table. */
+int vtap_relate_put_interface_addresses(struct vtap_call *call, const struct vtap_object *before,
+					const json_t *resource);
+int vtap_relate_put_gateway(struct vtap_call *call, const struct vtap_object *before, json_t *resource);
 int vtap_relate_put_session(struct vtap_call *call, const struct vtap_object *before, json_t *resource);
 int vtap_relate_put_target(struct vtap_call *call, const struct vtap_object *before, json_t *resource);
 

@@ -20,6 +20,9 @@ extern const struct vtap_attribute vtap_subnet_attributes[];
 extern const struct vtap_attribute vtap_interface_attributes[];
 extern const struct vtap_attribute vtap_wire_attributes[];
 extern const struct vtap_attribute vtap_gateway_attributes[];
+int vtap_host_check(const struct vtap_kind *kind, const json_t *resource, struct vtap_error *reterr);
+/* Of interfaces and gateways. */
+int vtap_addresses_check(const struct vtap_kind *kind, const json_t *resource, struct vtap_error *reterr);
 int vtap_network_check(const struct vtap_kind *kind, const json_t *resource, struct vtap_error *reterr);
 
 /* kinds_mirror.c: what is mirrored, and where to */

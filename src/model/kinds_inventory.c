@@ -144,6 +144,38 @@ const struct vtap_attribute vtap_gateway_attributes[] = {
     {},
 };
 
+static int check_unicast(const struct vtap_place *p)
+{
+	struct vtap_addr a;
+
+	if (!json_is_string(p->value) || vtap_addr_parse(json_string_value(p->value), &a) < 0 ||
+	    vtap_addr_is_unicast(&a))
+		return 0;
+	return vtap_place_fail_value(p, "a unicast address, which is not a loopback one");
+}
+
+int vtap_host_check(const struct vtap_kind *kind, const json_t *resource, struct vtap_error *reterr)
+{
+	struct vtap_place root = {.value = resource, .reterr = reterr};
+	struct vtap_place address = vtap_place_member(&root, "underlay_address");
+
+	return check_unicast(&address);
+}
+
+int vtap_addresses_check(const struct vtap_kind *kind, const json_t *resource, struct vtap_error *reterr)
+{
+	struct vtap_place root = {.value = resource, .reterr = reterr};
+	struct vtap_place addresses = vtap_place_member(&root, "addresses");
+	int r = 0;
+
+	for (size_t i = 0; i < json_array_size(addresses.value) && r >= 0; i++) {
+		struct vtap_place element = vtap_place_element(&addresses, i);
+
+		r = check_unicast(&element);
+	}
+	return r;
+}
+
 /* Which of two overlapping ranges an address belongs to would be anybody's guess. */
 static int check_cidrs(const struct vtap_place *p)
 {

@@ -16,21 +16,14 @@ static const struct vtap_field target_fields[] = {
     {},
 };
 
-/* One host's own address on a network. 240.0.0.0/4 holds the broadcast address and what was never given out. */
-static bool is_unicast(const struct vtap_addr *a)
-{
-	return !vtap_addr_is_any(a) && !vtap_addr_is_multicast(a) && !vtap_addr_is_loopback(a) &&
-	       !(a->family == AF_INET && (a->bytes[0] & 0xf0) == 0xf0);
-}
-
 static int check_target(const struct vtap_place *p, const struct vtap_target *t)
 {
 	struct vtap_place address = vtap_place_member(p, "address"), local = vtap_place_member(p, "local");
 	struct vtap_place mtu = vtap_place_member(p, "mtu"), name = vtap_place_member(p, "name");
 
-	if (!is_unicast(&t->address))
+	if (!vtap_addr_is_unicast(&t->address))
 		return vtap_place_fail_value(&address, "the unicast address of another host");
-	if (local.value && !is_unicast(&t->local))
+	if (local.value && !vtap_addr_is_unicast(&t->local))
 		return vtap_place_fail_value(&local, "a unicast address of this host");
 	if (local.value && t->local.family != t->address.family)
 		return vtap_place_fail(&local, -EINVAL, "must have the IP version of address");

@@ -123,6 +123,41 @@ class Networks(ApiCase):
         self.assertEqual(self.api.post("/v1/interfaces", {"subnet": subnet})["network"], network)
         self.refused(400, "POST", "/v1/interfaces", {"subnet": subnet, "network": other}, "subnet", network)
 
+    def test_addresses_of_interfaces(self):
+        network = self.api.post("/v1/networks", {"cidrs": ["10.0.0.0/16", "2001:db8::/48"]})["id"]
+        subnet = self.api.post("/v1/subnets", {"network": network, "cidr": "10.0.1.0/24"})["id"]
+        other = self.api.post("/v1/subnets", {"network": network, "cidr": "10.0.2.0/24"})["id"]
+        self.refused(400, "POST", "/v1/interfaces", {"subnet": subnet, "addresses": ["10.0.1.5", "10.0.2.5"]}, "addresses[1]",
+                     f"inside subnet {subnet} (10.0.1.0/24)")
+        self.refused(400, "POST", "/v1/interfaces", {"network": network, "addresses": ["10.1.0.1"]}, "addresses[0]", network)
+        self.refused(400, "POST", "/v1/interfaces", {"subnet": subnet, "addresses": ["2001:db9::1"]}, "addresses[0]", network)
+        made = self.interface(subnet=subnet, addresses=["10.0.1.0", "10.0.1.255", "2001:db8::1", "fe80::1", "169.254.0.1"])
+        self.refused(400, "PATCH", f"/v1/interfaces/{made}", {"subnet": other}, "addresses[0]", other)
+        self.refused(409, "POST", "/v1/interfaces", {"network": network, "addresses": ["10.0.9.9", "10.0.1.255"]}, "addresses[1]", made)
+        # What everybody has, and what is in another network, is nobody's alone.
+        self.interface(network=network, addresses=["10.0.9.9", "fe80::1"])
+        self.interface(network=self.api.post("/v1/networks", {"cidrs": ["10.0.0.0/16"]})["id"], addresses=["10.0.1.255"])
+        self.interface(addresses=["10.0.1.255"])
+        # As it is it can be changed, and what it leaves another can have.
+        self.api.patch(f"/v1/interfaces/{made}", {"description": "x", "addresses": ["10.0.1.255", "fe80::1"]})
+        self.interface(network=network, addresses=["10.0.1.0"])
+
+    def test_macs_of_interfaces(self):
+        network = self.api.post("/v1/networks", {"cidrs": ["10.0.0.0/16"]})["id"]
+        subnets = [self.api.post("/v1/subnets", {"network": network, "cidr": f"10.0.{n}.0/24"})["id"] for n in range(2)]
+        made = self.interface(subnet=subnets[0], mac="02:00:00:00:07:01")
+        self.refused(409, "POST", "/v1/interfaces", {"subnet": subnets[0], "mac": "02:00:00:00:07:01"}, "mac", made)
+        second = self.interface(subnet=subnets[1], mac="02:00:00:00:07:01")
+        self.refused(409, "PATCH", f"/v1/interfaces/{second}", {"subnet": subnets[0]}, "mac", made)
+        self.api.delete(f"/v1/interfaces/{made}")
+        self.api.patch(f"/v1/interfaces/{second}", {"subnet": subnets[0]})
+
+    def test_addresses_of_gateways(self):
+        network = self.api.post("/v1/networks", {"cidrs": ["10.0.0.0/16"]})["id"]
+        self.refused(400, "POST", "/v1/gateways", {"network": network, "addresses": ["10.0.0.1", "192.0.2.1"]}, "addresses[1]", network)
+        gateway = self.api.post("/v1/gateways", {"network": network, "addresses": ["10.0.0.1", "fe80::1"]})["id"]
+        self.refused(400, "PATCH", f"/v1/gateways/{gateway}", {"addresses": ["10.1.0.1"]}, "addresses[0]")
+
     def test_one_device_one_place(self):
         host = self.admin.post("/v1/hosts", {})["id"]
         first = self.interface(host=host, device="tap0")

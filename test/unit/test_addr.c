@@ -104,15 +104,15 @@ static void test_kinds(void **state)
 {
 	static const struct {
 		const char *text;
-		bool any, multicast, loopback;
+		bool any, multicast, loopback, unicast;
 	} rows[] = {
-	    {"0.0.0.0", true, false, false},    {"::", true, false, false},
-	    {"224.0.0.1", false, true, false},  {"239.255.255.255", false, true, false},
-	    {"240.0.0.1", false, false, false}, {"223.255.255.255", false, false, false},
-	    {"ff02::1", false, true, false},    {"fe80::1", false, false, false},
-	    {"127.0.0.1", false, false, true},  {"127.255.255.254", false, false, true},
-	    {"::1", false, false, true},        {"::2", false, false, false},
-	    {"0.0.0.1", false, false, false},
+	    {"0.0.0.0", true, false, false, false},    {"::", true, false, false, false},
+	    {"224.0.0.1", false, true, false, false},  {"239.255.255.255", false, true, false, false},
+	    {"240.0.0.1", false, false, false, false}, {"223.255.255.255", false, false, false, true},
+	    {"ff02::1", false, true, false, false},    {"fe80::1", false, false, false, true},
+	    {"127.0.0.1", false, false, true, false},  {"127.255.255.254", false, false, true, false},
+	    {"::1", false, false, true, false},        {"::2", false, false, false, true},
+	    {"0.0.0.1", false, false, false, true},    {"255.255.255.255", false, false, false, false},
 	};
 	struct vtap_addr none = {}, a, b;
 
@@ -121,6 +121,7 @@ static void test_kinds(void **state)
 		assert_int_equal(vtap_addr_is_any(&a), rows[i].any);
 		assert_int_equal(vtap_addr_is_multicast(&a), rows[i].multicast);
 		assert_int_equal(vtap_addr_is_loopback(&a), rows[i].loopback);
+		assert_int_equal(vtap_addr_is_unicast(&a), rows[i].unicast);
 	}
 	assert_true(vtap_addr_is_any(&none));
 	assert_int_equal(vtap_addr_parse("0.0.0.0", &a), 0);

@@ -24,6 +24,18 @@ static const struct unit_resource_bad bad[] = {
 							       " {'project': '" UNIT_ID("proj") "', 'role': 'admin'}]}",
      "roles[1].project", UNIT_ID("proj") " is named twice: a user has one role in a project"},
 
+    /* hosts, interfaces, gateways */
+    {"host", NULL, "{'underlay_address': '127.0.0.1'}", "underlay_address",
+     "must be a unicast address, which is not a loopback one, not \"127.0.0.1\""},
+    {"host", NULL, "{'underlay_address': '224.0.0.1'}", "underlay_address", "must be a unicast address"},
+    {"host", NULL, "{'underlay_address': '0.0.0.0'}", "underlay_address", "must be a unicast address"},
+    {"host", NULL, "{'underlay_address': '255.255.255.255'}", "underlay_address", "must be a unicast address"},
+    {"host", NULL, "{'underlay_address': '::1'}", "underlay_address", "must be a unicast address"},
+    {"host", NULL, "{'underlay_address': 'ff02::1'}", "underlay_address", "must be a unicast address"},
+    {"interface", NULL, "{'addresses': ['10.0.0.1', '224.0.0.1']}", "addresses[1]", "must be a unicast address"},
+    {"gateway", NULL, "{'network': '" UNIT_ID("vpc") "', 'addresses': ['::']}", "addresses[0]",
+     "must be a unicast address"},
+
     /* networks */
     {"network", NULL, "{'cidrs': ['10.0.0.0/8', '192.168.0.0/16', '10.1.0.0/16']}", "cidrs[2]",
      "10.1.0.0/16 overlaps 10.0.0.0/8 of this network"},
@@ -144,6 +156,9 @@ static const struct unit_resource_good good[] = {
      NULL},
 
     {"project", NULL, "{'quotas': {'sessions': 0, 'targets': 10000000}}", "{}"},
+
+    {"host", NULL, "{'underlay_address': '223.255.255.255'}", NULL},
+    {"host", NULL, "{'underlay_address': 'fe80::1'}", NULL},
 };
 
 static void test_refused(void **state)
