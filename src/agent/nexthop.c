@@ -63,6 +63,7 @@ static int neighbour_resolve(struct vtap_net *net, struct vtap_nexthop *h)
 	r = vtap_net_neighbour_get(net, h->ifindex, &h->neighbour, &h->destination_mac, &state);
 	if (r < 0)
 		return r;
+	h->neighbour_kept = state == VTAP_NEIGHBOUR_KEPT;
 	if (state != VTAP_NEIGHBOUR_NONE)
 		return verdict(h, VTAP_NEXTHOP_READY, "%s", "");
 	return verdict(h, VTAP_NEXTHOP_NO_NEIGHBOUR, "%s does not answer on %s", vtap_addr_format(&h->neighbour, text),
@@ -122,7 +123,7 @@ int vtap_nexthop_request(struct vtap_net *net, const struct vtap_nexthop *h)
 
 int vtap_nexthop_solicit(struct vtap_net *net, const struct vtap_nexthop *h)
 {
-	if (h->state != VTAP_NEXTHOP_READY && h->state != VTAP_NEXTHOP_NO_NEIGHBOUR)
+	if (h->neighbour_kept || (h->state != VTAP_NEXTHOP_READY && h->state != VTAP_NEXTHOP_NO_NEIGHBOUR))
 		return 0;
 	/* Copies pass the kernel's table by: unless it is used, nobody notices that what it knows does not answer any more. */
 	(void)vtap_net_neighbour_resolve(net, h->ifindex, &h->neighbour);

@@ -27,6 +27,7 @@ struct vtap_nexthop {
 	char device[IFNAMSIZ];
 	uint32_t mtu; /* least of device, route and target */
 	struct vtap_addr neighbour; /* gateway, or the target itself */
+	bool neighbour_kept; /* by an administrator or a routing daemon: never asked for */
 	struct vtap_addr source;
 	struct vtap_mac source_mac, destination_mac;
 };

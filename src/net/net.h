@@ -95,13 +95,14 @@ int vtap_net_route_get(struct vtap_net *n, const struct vtap_addr *destination, 
 
 enum vtap_neighbour_state {
 	VTAP_NEIGHBOUR_NONE, /* unknown, incomplete or failed: no address */
-	VTAP_NEIGHBOUR_REACHABLE, /* also permanent and noarp */
+	VTAP_NEIGHBOUR_REACHABLE,
 	VTAP_NEIGHBOUR_STALE, /* an address, not confirmed of late (stale, delay, probe) */
+	VTAP_NEIGHBOUR_KEPT, /* an address that others look after (permanent, noarp, extern_learn, managed): not for us to ask for */
 };
 /* Asks the kernel (RTM_GETNEIGH). Returns 0 with VTAP_NEIGHBOUR_NONE where there is no entry. */
 int vtap_net_neighbour_get(struct vtap_net *n, uint32_t ifindex, const struct vtap_addr *address,
 			   struct vtap_mac *ret_mac, enum vtap_neighbour_state *ret_state);
-/* Makes the kernel resolve the address (an entry in state probe is sent; NTF_USE). */
+/* Makes the kernel resolve the address (NTF_USE), unless the entry is VTAP_NEIGHBOUR_KEPT. */
 int vtap_net_neighbour_resolve(struct vtap_net *n, uint32_t ifindex, const struct vtap_addr *address);
 /*
  * Sends one ARP request or neighbour solicitation by broadcast / solicited-node multicast ourselves (AF_PACKET), so that a

@@ -44,7 +44,7 @@ static void follows_entries(void **state)
 		host_run("ip neigh add %s lladdr 02:00:00:00:00:05 nud permanent dev v0", a);
 		WAIT_UNTIL(f, f->events & VTAP_NET_NEIGHBOUR);
 		assert_true(neighbour_is(f, a, "02:00:00:00:00:05"));
-		assert_int_equal(neighbour(f, a, NULL), VTAP_NEIGHBOUR_REACHABLE);
+		assert_int_equal(neighbour(f, a, NULL), VTAP_NEIGHBOUR_KEPT);
 
 		fixture_drain(f);
 		host_run("ip neigh change %s lladdr 02:00:00:00:00:06 nud stale dev v0", a);
@@ -76,6 +76,33 @@ static void resolves(void **state)
 		/* A known entry keeps its MAC. */
 		assert_int_equal(vtap_net_neighbour_resolve(f->net, ifindex, &a), 0);
 		assert_int_equal(neighbour(f, addresses[i], NULL), VTAP_NEIGHBOUR_REACHABLE);
+	}
+}
+
+/* What an administrator or a routing daemon has written stays as it is. */
+static void leaves_kept_ones_alone(void **state)
+{
+	static const struct {
+		const char *address, *how, *shown;
+	} rows[] = {
+	    {"10.7.0.60", "lladdr 02:00:00:00:00:60 nud permanent", "PERMANENT"},
+	    {"10.7.0.61", "lladdr 02:00:00:00:00:61 nud noarp", "NOARP"},
+	    {"10.7.0.62", "lladdr 02:00:00:00:00:62 nud reachable extern_learn", "extern_learn"},
+	    {"fd07::60", "lladdr 02:00:00:00:00:60 nud permanent", "PERMANENT"},
+	    {"10.7.0.2", "managed", "managed"},
+	};
+	struct fixture *f = *state;
+	uint32_t ifindex = link_named(f, "v0").ifindex;
+
+	for (size_t i = 0; i < VTAP_ARRAY_SIZE(rows); i++) {
+		struct vtap_addr a = addr(rows[i].address);
+
+		host_run("ip neigh replace %s %s dev v0", rows[i].address, rows[i].how);
+		WAIT_UNTIL(f, neighbour(f, rows[i].address, NULL) == VTAP_NEIGHBOUR_KEPT);
+		assert_int_equal(vtap_net_neighbour_resolve(f->net, ifindex, &a), 0);
+		assert_int_equal(neighbour(f, rows[i].address, NULL), VTAP_NEIGHBOUR_KEPT);
+		host_run("ip neigh show %s nud all dev v0 | grep -q %s", rows[i].address, rows[i].shown);
+		host_run("ip neigh del %s dev v0", rows[i].address);
 	}
 }
 
@@ -236,6 +263,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 	    TEST(follows_entries),
 	    TEST(resolves),
+	    TEST(leaves_kept_ones_alone),
 	    TEST(says_none_where_nobody_answers),
 	    TEST(asks_by_broadcast),
 	    TEST(asks_by_solicited_node_multicast),

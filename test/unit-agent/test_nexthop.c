@@ -266,6 +266,12 @@ static void test_solicit(void **state)
 		assert_int_equal(vtap_nexthop_solicit(NULL, &h), 0);
 		assert_int_equal(kernel.n_solicited, asked[i]);
 	}
+	kernel.neighbour = VTAP_NEIGHBOUR_KEPT;
+	kernel.n_solicited = kernel.n_resolved = 0;
+	h = resolve(*state, "");
+	assert_int_equal(h.state, VTAP_NEXTHOP_READY);
+	assert_int_equal(vtap_nexthop_solicit(NULL, &h), 0);
+	assert_int_equal(kernel.n_solicited + kernel.n_resolved, 0);
 }
 
 static void test_names(void **state)
