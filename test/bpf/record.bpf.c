@@ -62,7 +62,7 @@ SEC("tc/lengthen") int lengthen(struct __sk_buff *skb)
 
 SEC("tc/record") int record(struct __sk_buff *skb)
 {
-	__u32 zero = 0, *count = bpf_map_lookup_elem(&recorded, &zero), number, size = skb->len;
+	__u32 zero = 0, *count = bpf_map_lookup_elem(&recorded, &zero), number, size = skb->len, last;
 	struct record *r;
 
 	if (!count)
@@ -88,8 +88,11 @@ SEC("tc/record") int record(struct __sk_buff *skb)
 	r->pkt_type = skb->pkt_type;
 	if (size > FRAME_BYTES)
 		size = FRAME_BYTES;
-	if (size > 0 && !bpf_skb_load_bytes(skb, 0, r->frame, size))
-		r->frame_bytes = size;
+	/* The verifier of Linux 6.1 does not see that what is not 0 is at least 1. */
+	last = size - 1;
+	asm volatile("" : "+r"(last));
+	if (last < FRAME_BYTES && !bpf_skb_load_bytes(skb, 0, r->frame, last + 1))
+		r->frame_bytes = last + 1;
 	return TC_ACT_UNSPEC;
 }
 

@@ -14,6 +14,8 @@ SOL_PACKET, PACKET_VNET_HDR = 263, 15
 VNET_HEADER = struct.Struct("<BBHHHH")  # flags, gso_type, hdr_len, gso_size, csum_start, csum_offset
 NEEDS_CHECKSUM = 1
 GSO_NONE, GSO_TCPV4, GSO_TCPV6, GSO_UDP = 0, 1, 4, 5
+# With these tags, what send_partial() sends is mirrored through the stage: one of them stays in the frame's bytes.
+STAGED_TAGS = (7, 5)
 CHECKSUM_OFFSET = {packet.TCP: 16, packet.UDP: 6, packet.ICMPV6: 2}
 
 

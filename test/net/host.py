@@ -14,7 +14,7 @@ from agent import Agent
 from capture import Capture
 from case import SMALL, Case, skip
 from lab import Lab, run
-from traffic import RawSender, number_of, numbered_udp
+from traffic import STAGED_TAGS, RawSender, number_of, numbered_udp
 
 GUEST, HOST_INNER = "10.0.0.1", "10.0.0.2"
 HOST, COLLECTOR = "172.31.0.1", "172.31.0.2"
@@ -55,7 +55,7 @@ class Stream:
     The guest sends numbered UDP datagrams, from the moment that the constructor returns until stop(), which tells how many
     were sent to each destination port. The ports take turns; each counts from 0.
         partial: checksums are left to the kernel, as a guest does
-        staged: with two VLAN tags, for which partial checksums are completed the segmenting way
+        staged: with VLAN tags that make such packets' copies go through the stage
         source: the guest's address
     """
 
@@ -66,7 +66,7 @@ class Stream:
         self._sender = RawSender(guest, device)
         self._send_one = self._sender.send_partial if partial else self._sender.send
         self._frames = [numbered_udp(1 << 30, guest.mac(device), NOBODY_MAC, source, HOST_INNER, dport=port, size_bytes=128,
-                                     vlans=(7, 5) if staged else ()) for port in ports]
+                                     vlans=STAGED_TAGS if staged else ()) for port in ports]
         self._batch = max(1, round(packets_per_second * self.BATCH_S / len(ports)))
         self.sent = 0  # of each port
         self._stopping = threading.Event()

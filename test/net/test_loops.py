@@ -7,7 +7,7 @@ from capture import Capture
 from case import main
 from lab import wait_until
 from scene import COLLECTOR, COLLECTOR6, GUEST, HOST, HOST6, PEER, Scene, SceneCase, balanced, session
-from traffic import RawSender
+from traffic import STAGED_TAGS, RawSender
 
 COUNT = 40  # fewer than a host may answer at once
 TUNNEL = {"type": "vxlan", "vni": 66}
@@ -190,7 +190,7 @@ class Bridge(SceneCase):
                               "{ type filter hook ingress device uC priority 0; }; add rule netdev t c drop"])
         return host, guest, collector
 
-    def run_with(self, send_name):
+    def run_with(self, send_name, vlans=()):
         host, guest, collector = self.build()
         # A bridge talks by itself, too: ARP and IGMP.
         rules = [{"direction": direction, "number": 1, "action": "accept", "protocol": "udp"} for direction in ("in", "out")]
@@ -198,7 +198,7 @@ class Bridge(SceneCase):
                              "sessions": [session(sources=own("v1", "host") + own("p2", "host"), filter="udp")]},
                       options=["--hook", self.hook])
         agent.start().wait_status(lambda status: status["sessions"][0]["state"] == "active")
-        frame = packet.ethernet(udp(GUEST, PEER), guest.mac("eth0"), collector.mac("uC"))
+        frame = packet.ethernet(udp(GUEST, PEER), guest.mac("eth0"), collector.mac("uC"), vlans=vlans)
         # The bridge learns where the collector is, so that every count is exact.
         host.run(["bridge", "fdb", "replace", collector.mac("uC"), "dev", "p2", "master", "static"])
         with Capture(collector, "uC", direction="in") as capture, RawSender(guest, "eth0") as sender:
@@ -216,7 +216,7 @@ class Bridge(SceneCase):
         self.run_with("send")
 
     def test_through_the_stage(self):
-        self.run_with("send_partial")
+        self.run_with("send_partial", STAGED_TAGS)
 
 
 class BridgeClsact(Bridge):
@@ -259,7 +259,7 @@ class OverATunnel(SceneCase):
     their mark tells: nobody named that tunnel's ends.
     """
 
-    def run_with(self, send_name):
+    def run_with(self, send_name, vlans=()):
         scene = self.scene(uplink_mtu=1700)
         for namespace, device, mine, other, inner in ((scene.host, "uA", HOST, COLLECTOR, "172.29.0.1"),
                                                       (scene.collector, "uC", COLLECTOR, HOST, "172.29.0.2")):
@@ -271,7 +271,7 @@ class OverATunnel(SceneCase):
         scene.start(session(sources=own("v1", "host") + own("uA"), direction="out", filter="udp"),
                     targets=[{"name": "ids", "address": "172.29.0.2"}], filters=[{"name": "udp", "rules": rules}],
                     options=["--hook", self.hook])
-        frame = scene.out(udp(GUEST, PEER))
+        frame = scene.out(udp(GUEST, PEER), vlans=vlans)
         with Capture(scene.collector, "vx0", direction="in", keep=lambda data: frame in data) as capture:
             for _ in range(10):
                 getattr(scene.from_guest, send_name)(frame)
@@ -287,7 +287,7 @@ class OverATunnel(SceneCase):
         self.run_with("send")
 
     def test_through_the_stage(self):
-        self.run_with("send_partial")
+        self.run_with("send_partial", STAGED_TAGS)
 
 
 class OverATunnelClsact(OverATunnel):

@@ -9,7 +9,7 @@ from case import main, skip
 from host import (COLLECTOR, COLLECTOR6, GUEST, HOST, HOST_INNER, NOBODY_MAC, SLOWNESS, HostCase, Stream, accept, config,
                   number_of, session, total)
 from lab import CommandFailed, wait_until
-from traffic import RawSender, numbered_udp
+from traffic import STAGED_TAGS, RawSender, numbered_udp
 
 FAR = "192.0.2.7"  # a target behind a gateway
 FOLLOW_S, SILENT_S = 1 * SLOWNESS, 5 * SLOWNESS
@@ -270,7 +270,7 @@ class Uplinks(NexthopCase):
         copies = self.expect_mirrored()
         self.assertAll(copies, lambda copy: copy.outer.src_mac == self.host.mac(device), "the uplink's MAC")
         with self.capture() as capture, RawSender(self.guest, "eth0") as sender:
-            for frame in numbered_udp(5, self.guest.mac("eth0"), NOBODY_MAC, GUEST, HOST_INNER, size_bytes=200):
+            for frame in numbered_udp(5, self.guest.mac("eth0"), NOBODY_MAC, GUEST, HOST_INNER, size_bytes=200, vlans=STAGED_TAGS):
                 sender.send_partial(frame)
             capture.wait(5, what="copies")
         self.assertEqual([number_of(copy.inner) for copy in capture.copies()], list(range(5)))

@@ -13,6 +13,7 @@ from capture import Capture
 from case import SMALL, main
 from recorder import Recorder
 from scene import COLLECTOR, COLLECTOR6, GUEST, GUEST6, HOST, HOST6, PEER, PEER6, SceneCase, session
+from traffic import STAGED_TAGS
 
 LLDP = bytes.fromhex("0207040200000000010403040205070601780000")
 LENGTHS = (1, 34, 128) if SMALL else (1, 14, 33, 34, 64, 128, 1500, 9216)
@@ -115,8 +116,7 @@ class PacketLength(SceneCase):
                 self.assertEqual(mirrored.added["staged"], 0)
                 self.assertEqual(mirrored.inner(), [frame[:length] for frame in whole])
                 self.assertEqual(mirrored.added["uncut"], 0)
-            # A tag in the frame's bytes: its checksum is completed in the stage.
-            tagged = [scene.out(frame[14:], vlans=[7, 5]) for frame in partial]
+            tagged = [scene.out(frame[14:], vlans=STAGED_TAGS) for frame in partial]
             for way, frames in (("unfinished", partial), ("staged", tagged)):
                 with self.subTest(packet_length=length, way=way):
                     mirrored = scene.mirror(lambda: [scene.from_guest.send_partial(frame) for frame in frames], len(frames))
