@@ -151,8 +151,12 @@ static __always_inline struct vtap_delivery *vtap_clone_delivery(__u32 slot)
 static __always_inline void vtap_clone_stage(const struct vtap_source *s, const struct vtap_delivery *d, __u32 slot,
 					     struct vtap_counters *c)
 {
-	long r = vtap_clone_send(s->skb, d->stage_ifindex, vtap_stage_mark(slot, s->direction, s->packet->hash), 0, 0);
+	struct vtap_inside *inside = vtap_inside();
+	long r;
 
+	if (inside)
+		inside->uplink_up = VTAP_UPLINK_UNKNOWN;
+	r = vtap_clone_send(s->skb, d->stage_ifindex, vtap_stage_mark(slot, s->direction, s->packet->hash), 0, 0);
 	vtap_stats_add(c, r < 0 ? vtap_stats_reason(r) : VTAP_STAGED, s->packets);
 }
 
@@ -163,13 +167,13 @@ static __always_inline void vtap_clone_stage(const struct vtap_source *s, const 
 static __always_inline void vtap_clone_fast(const struct vtap_source *s, struct vtap_delivery *d, __u32 slot,
 					    __u32 checksum, struct vtap_counters *c)
 {
+	struct vtap_inside *inside = vtap_inside();
 	struct vtap_finished *finished;
-	__u32 zero = 0;
 	long r;
 
-	finished = bpf_map_lookup_elem(&vtap_scratch, &zero);
-	if (!finished)
+	if (!inside)
 		return;
+	finished = &inside->finished;
 	finished->lost = VTAP_COUNTER_MAX;
 	r = vtap_clone_send(s->skb, d->uplink_ifindex, VTAP_MARK, vtap_copy_session(slot, s->direction, checksum),
 			    s->packet->hash);

@@ -129,23 +129,39 @@ struct {
 	    });
 } vtap_fence SEC(".maps");
 
-/*
- * How the finishing program tells the source program, whose clone it was handed, what became of it: it runs inside that
- * program's bpf_clone_redirect() on the same CPU, and nothing else can write here in between. While an agent takes over, the
- * two may be of different loads: they share this map like the others.
- */
+/* What became of a copy. */
 struct vtap_finished {
 	__u32 lost; /* enum vtap_counter, 0 = sent on */
 	__u32 bytes; /* of the copy, outer headers included */
 	__u32 note; /* VTAP_CUT_TO_FIT, VTAP_UNCUT or 0 */
 };
 
+/*
+ * How programs that run inside a source program's bpf_clone_redirect() tell it, and each other, what they found: all of them
+ * on the same CPU, and nothing else can write here in between. While an agent takes over, they may be of different loads: they
+ * share this map like the others.
+ */
+struct vtap_inside {
+	struct vtap_finished finished; /* on the fast way */
+	__u32 uplink_up; /* of what the stage sends directly: VTAP_UPLINK_*, looked at once for all of a super-packet */
+	__u32 identification; /* this CPU's last random number for outer headers; 0 = none yet */
+};
+
+enum { VTAP_UPLINK_UNKNOWN, VTAP_UPLINK_UP, VTAP_UPLINK_DOWN };
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct vtap_finished);
+	__type(value, struct vtap_inside);
 } vtap_scratch SEC(".maps");
+
+static __always_inline struct vtap_inside *vtap_inside(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&vtap_scratch, &zero);
+}
 
 #define VTAP_CHECKSUM_PIECE_BYTES 512 /* as much as bpf_csum_diff() takes on Linux 6.1 */
 #define VTAP_CHECKSUM_START_MAX 255 /* room for many IPv6 extension headers, or a tunnel of a guest's own */

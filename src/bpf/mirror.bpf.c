@@ -101,17 +101,17 @@ static __noinline int vtap_source_egress(struct __sk_buff *skb)
 
 static __noinline int vtap_finish_fast(struct __sk_buff *skb)
 {
+	struct vtap_inside *inside = vtap_inside();
 	const struct vtap_delivery *d;
 	struct vtap_finished *finished;
 	struct vtap_copy copy;
-	__u32 zero = 0;
 	long r = 0;
 
 	vtap_copy_papers(skb, &copy);
 	d = vtap_clone_delivery(copy.slot);
-	finished = bpf_map_lookup_elem(&vtap_scratch, &zero);
-	if (!finished)
+	if (!inside)
 		return TC_ACT_SHOT;
+	finished = &inside->finished;
 	if (!d || d->lost || d->uplink_ifindex != skb->ifindex) {
 		finished->lost = VTAP_LOST_CHANGED;
 		return TC_ACT_SHOT;
@@ -129,14 +129,17 @@ static __noinline int vtap_finish_fast(struct __sk_buff *skb)
 static __always_inline int vtap_sent_direct(struct __sk_buff *skb)
 {
 	struct vtap_finished finished = {.bytes = skb->cb[VTAP_CB_BYTES], .note = skb->cb[VTAP_CB_NOTE]};
+	struct vtap_inside *inside = vtap_inside();
 	struct vtap_counters *c;
 	struct vtap_copy copy;
 
 	vtap_copy_papers(skb, &copy);
 	c = vtap_stats_of(copy.slot, copy.direction);
-	if (!c)
+	if (!c || !inside)
 		return TC_ACT_SHOT;
-	if (!vtap_kernel_device_up(skb))
+	if (inside->uplink_up == VTAP_UPLINK_UNKNOWN)
+		inside->uplink_up = vtap_kernel_device_up(skb) ? VTAP_UPLINK_UP : VTAP_UPLINK_DOWN;
+	if (inside->uplink_up == VTAP_UPLINK_DOWN)
 		finished.lost = VTAP_LOST_UPLINK_DOWN;
 	vtap_stats_add(c, VTAP_UNSTAGED, 1);
 	vtap_stats_sent(c, 0, &finished, 1);
@@ -172,9 +175,6 @@ SEC("tc") int vtap_stage(struct __sk_buff *skb)
 		return TC_ACT_SHOT;
 	skb->mark = VTAP_MARK;
 	d = vtap_clone_delivery(copy.slot);
-	c = vtap_stats_of(copy.slot, copy.direction);
-	if (!c)
-		return TC_ACT_SHOT;
 	if (!d || d->lost)
 		finished.lost = d ? d->lost : VTAP_LOST_CHANGED;
 	else
@@ -189,6 +189,9 @@ SEC("tc") int vtap_stage(struct __sk_buff *skb)
 		vtap_copy_sign(skb, VTAP_COPY_FINISHED, 0, 0);
 		r = bpf_clone_redirect(skb, d->uplink_ifindex, 0);
 	}
+	c = vtap_stats_of(copy.slot, copy.direction);
+	if (!c)
+		return TC_ACT_SHOT;
 	vtap_stats_add(c, VTAP_UNSTAGED, 1);
 	vtap_stats_sent(c, r, &finished, 1);
 	return TC_ACT_SHOT;

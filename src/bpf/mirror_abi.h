@@ -10,7 +10,7 @@
 #include <linux/bpf.h>
 #include <linux/types.h>
 
-#define VTAP_LAYOUT_VERSION 2
+#define VTAP_LAYOUT_VERSION 3
 
 #define VTAP_ABI_PORTS 1024 /* interfaces with sources on one host */
 #define VTAP_ABI_SESSIONS 1024 /* session slots of one host */

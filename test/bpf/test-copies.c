@@ -365,6 +365,32 @@ static void losses_have_their_reason(void **state)
 	lab_assert_sum(l, 0, VTAP_DIRECTION_OUT);
 }
 
+/*
+ * What the stage sends directly is booked by the uplink's program, the only one that can tell that the device is down: each
+ * packet anew, before an agent has seen it.
+ */
+static void direct_copies_tell_of_a_dead_uplink(void **state)
+{
+	struct lab *l = *state;
+	struct vtap_delivery d = session_start(l, AF_INET);
+	struct frame f = built(&dns), copy;
+
+	assert_int_equal(vtap_dataplane_attach(l->dataplane, l->sink, VTAP_HOOK_EGRESS, VTAP_PROGRAM_STAGE), 0);
+	d.flags |= VTAP_DELIVERY_STAGE_ALL | VTAP_DELIVERY_UPLINK_DIRECT;
+	lab_deliver(l, 0, &d);
+	for (unsigned i = 1; i <= 2; i++) {
+		lab_run(l, VTAP_HOOK_INGRESS, &f, NULL, 1);
+		assert_int_equal(out_count(l, 0, VTAP_MIRRORED_PACKETS), i);
+		copy = one_copy(l);
+		assert_ipv4_headers(&copy, f.size_bytes);
+		lab_shell("ip link set u0 down");
+		lab_run(l, VTAP_HOOK_INGRESS, &f, NULL, 1);
+		assert_int_equal(out_count(l, 0, VTAP_LOST_UPLINK_DOWN), i);
+		lab_assert_sum(l, 0, VTAP_DIRECTION_OUT);
+		lab_shell("ip link set u0 up");
+	}
+}
+
 /* 1 in 10 of 2000: 200 are expected, with a standard deviation of 13; ten of those are allowed. */
 static void packets_are_sampled(void **state)
 {
@@ -479,6 +505,7 @@ int main(void)
 	    cmocka_unit_test_setup(tunnels_are_not_mirrored, lab_reset),
 	    cmocka_unit_test_setup(other_devices_are_left_alone, lab_reset),
 	    cmocka_unit_test_setup(losses_have_their_reason, lab_reset),
+	    cmocka_unit_test_setup(direct_copies_tell_of_a_dead_uplink, lab_reset),
 	    cmocka_unit_test_setup(packets_are_sampled, lab_reset),
 	    cmocka_unit_test_setup(flows_are_sampled, lab_reset),
 	    cmocka_unit_test_setup(limits_go_into_debt_by_one_packet, lab_reset),
