@@ -68,10 +68,9 @@ def overhead(rounds):
         for name, text in (("bare", "bare clone to the uplink"), ("tc", "tc u32 + mirred into vxlan"),
                            ("as_is", "vtap as_is"), ("complete", "vtap complete")):
             rows.append(row(f"added by {text}, {title}", added[name], "ns/packet", wrong=wrong[sender, name]))
-        # The bars are for trafgen, whose checksums are whole; a socket's are not, and "complete" has them completed.
+        # trafgen's checksums are whole; a socket's are not, and "complete" has them completed.
         for name, rival, bar in (("as_is", "tc", "<= 0.8"), ("as_is", "bare", "<= 1.9"),
                                  ("complete", "tc", "<= 0.95"), ("complete", "bare", "<= 2.2")):
-            bar = bar if sender == "trafgen" else ""
             rows.append(row(f"vtap {name} / {rival}, {title}", [a / b for a, b in zip(added[name], added[rival])], "ratio",
                             bar, wrong[sender, name] + wrong[sender, rival]))
     return rows
@@ -88,17 +87,17 @@ def throughput(rounds):
         "128 B of each wire packet, complete": (">= 0.3", {"packet_length": 128}, "all"),
     }
     with Lab() as lab:
-        contenders = {"none": Contender(lab, "none"), "tc": TrafficControl(lab, "tc")}
+        contenders = {"none": Contender(lab, "none"), "bare": Bare(lab, "bare"), "tc": TrafficControl(lab, "tc")}
         for index, (name, (_, session, offload)) in enumerate(plans.items()):
             contenders[name] = Vtap(lab, f"t{index}", offloads=offload, **session)
         rates = compared(rounds, list(contenders), lambda name: contenders[name].iperf3(THROUGHPUT_BYTES), max)
         wrong = {name: [contenders[name].lost()] for name in plans}
-    rows = [row("TCP without mirroring", [rate / 1e9 for rate in rates["none"]], "Gbit/s"),
-            row("TCP with / without: full, tc mirred, uplink with tunnel TSO",
-                [with_it / without for with_it, without in zip(rates["tc"], rates["none"])], "ratio")]
-    for name, (bar, _, _) in plans.items():
+    rows = [row("TCP without mirroring", [rate / 1e9 for rate in rates["none"]], "Gbit/s")]
+    for name, text, bar in (("bare", "full, bare clone, uplink with tunnel TSO", ""),
+                            ("tc", "full, tc mirred, uplink with tunnel TSO", ""),
+                            *((name, name, bar) for name, (bar, _, _) in plans.items())):
         ratios = [with_it / without for with_it, without in zip(rates[name], rates["none"])]
-        rows.append(row(f"TCP with / without: {name}", ratios, "ratio", bar, wrong[name]))
+        rows.append(row(f"TCP with / without: {text}", ratios, "ratio", bar, wrong.get(name, ())))
     return rows
 
 
