@@ -6,7 +6,7 @@ ASAN := $(BUILD)/asan
 FUZZ := $(BUILD)/fuzz
 FUZZ_SECONDS := 60
 SECTION :=
-DESTDIR :=
+DESTDIR ?=
 WERROR := $(if $(filter true,$(CI)),-Dwerror=true)
 PROGRAMS := src/agent/vtap-agent src/cli/vtap src/controller/vtapd
 

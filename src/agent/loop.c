@@ -312,9 +312,7 @@ static int host_start(struct vtap_agent *a, struct vtap_error *reterr)
 	int r;
 
 	a->apply_budget_ns = a->feed ? APPLY_BUDGET_NS : 0;
-	r = dataplane_start(a, reterr);
-	if (r >= 0)
-		r = metrics_open(a, reterr);
+	r = metrics_open(a, reterr);
 	if (r >= 0 && !(a->feed && !a->plan))
 		r = vtap_apply(a);
 	if (r >= 0)
@@ -350,6 +348,9 @@ static int agent_start(struct vtap_agent *a, struct vtap_error *reterr)
 			return r;
 	}
 	r = directory_start(a, reterr);
+	/* Before it joins: a host that cannot mirror uses up no join token, and ends no other agent. */
+	if (r >= 0)
+		r = dataplane_start(a, reterr);
 	if (r >= 0 && a->options.controller) {
 		r = vtap_agent_feed_open(a, reterr);
 		if (r < 0)

@@ -44,8 +44,9 @@ class Join(Case):
             self.guest.namespace.run(["ping", "-c1", "-W1", "10.0.0.99"], check=False)
             capture.wait(1, what="copies")
 
-    def refused(self, token, url=None, status=2):
+    def refused(self, token, url=None, status=2, pin_dir=None):
         agent = Agent(self.host.namespace, None, f"agent-{time.time_ns()}", controller=url or self.controller.url)
+        agent.pin_dir = pin_dir or agent.pin_dir
         with self.assertRaises(CommandFailed):
             agent.start(join=token)
         self.assertEqual(agent.process.returncode, status, agent.log())
@@ -62,6 +63,7 @@ class Join(Case):
         self.assertIn("is not the controller that made this join token", self.refused(other, status=1))
         self.assertIn("refuses the join", self.refused(token.replace(token.split("-")[3], "x" * 40)))
         self.assertIn("of a controller that speaks HTTPS", self.refused(token, self.controller.url.replace("https", "http")))
+        self.assertIn("is not on a bpffs", self.refused(token, status=1, pin_dir=self.lab.path("elsewhere")))
         # None of these has used the token up.
         agent = Agent(self.host.namespace, None, controller=self.controller.url)
         agent.start(join=token)
