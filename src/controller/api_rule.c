@@ -24,6 +24,14 @@ static struct vtap_object *filter_of(struct vtap_call *call)
 	return vtap_call_object(call, vtap_kind_find("filter"), call->request->parameters[0]);
 }
 
+/* The rules of a filter decide what its sessions mirror. NULL with the answer set. */
+static struct vtap_object *filter_to_change(struct vtap_call *call)
+{
+	struct vtap_object *filter = filter_of(call);
+
+	return filter && vtap_relate_check_privilege(call, filter, NULL) >= 0 ? filter : NULL;
+}
+
 static enum vtap_direction direction_of(const json_t *rule)
 {
 	const char *direction = json_string_value(json_object_get(rule, "direction"));
@@ -214,7 +222,7 @@ static int put_one(struct vtap_call *call, struct vtap_change *change, struct vt
 
 static int create(struct vtap_call *call, struct vtap_change *change)
 {
-	struct vtap_object *filter = filter_of(call);
+	struct vtap_object *filter = filter_to_change(call);
 	json_t *input, *rule;
 	int r;
 
@@ -265,9 +273,13 @@ static int get(struct vtap_call *call, struct vtap_change *change)
 	return r;
 }
 
-static int check_version(struct vtap_call *call, const json_t *rule)
+static int check_change(struct vtap_call *call, const struct vtap_object *filter, const json_t *rule)
 {
-	return vtap_call_check_version(call, (uint64_t)json_integer_value(json_object_get(rule, "version")));
+	int r;
+
+	r = vtap_relate_check_privilege(call, filter, NULL);
+	return r < 0 ? r
+		     : vtap_call_check_version(call, (uint64_t)json_integer_value(json_object_get(rule, "version")));
 }
 
 static int patch(struct vtap_call *call, struct vtap_change *change)
@@ -278,7 +290,7 @@ static int patch(struct vtap_call *call, struct vtap_change *change)
 
 	if (!current)
 		return -ENOENT;
-	r = check_version(call, current);
+	r = check_change(call, filter, current);
 	if (r >= 0 && !call->body)
 		r = vtap_call_fail(call, -EINVAL, NULL, "the body must be a JSON object with what shall change");
 	if (r >= 0)
@@ -299,7 +311,7 @@ static int delete (struct vtap_call *call, struct vtap_change *change)
 
 	if (!current)
 		return -ENOENT;
-	r = check_version(call, current);
+	r = check_change(call, filter, current);
 	if (r >= 0)
 		r = vtap_rules_delete(change, id_of(current));
 	call->audit = json_pack("{s:O, s:n}", "before", current, "after");
@@ -439,7 +451,7 @@ static int replace_all(struct vtap_call *call, struct vtap_change *change, struc
 
 static int replace(struct vtap_call *call, struct vtap_change *change)
 {
-	struct vtap_object *filter = filter_of(call);
+	struct vtap_object *filter = filter_to_change(call);
 	const char *key;
 	json_t *value;
 	int r;

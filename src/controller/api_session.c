@@ -10,6 +10,7 @@
 #include "controller/check.h"
 #include "controller/controller.h"
 #include "controller/feed_private.h"
+#include "controller/resource.h"
 #include "controller/state.h"
 
 static const struct vtap_object *session_of(struct vtap_call *call)
@@ -152,7 +153,10 @@ static int get_capture(struct vtap_call *call, struct vtap_change *change)
 {
 	const struct vtap_object *session = session_of(call);
 
-	return session ? vtap_capture_begin(call, session) : -ENOENT;
+	if (!session)
+		return -ENOENT;
+	/* Its packets are what needs a system admin. */
+	return vtap_relate_check_privilege(call, session, NULL) < 0 ? -EACCES : vtap_capture_begin(call, session);
 }
 
 const struct vtap_api_route vtap_api_routes_sessions[] = {

@@ -282,6 +282,8 @@ static int put_interface(struct vtap_call *call, const struct vtap_object *befor
 		return -ENOMEM;
 	r = check_plug(call, before, resource);
 	if (r >= 0)
+		r = vtap_relate_put_interface_privilege(call, before, resource);
+	if (r >= 0)
 		r = vtap_relate_put_interface_addresses(call, before, resource);
 	return r < 0 ? r : check_device(call, before, resource);
 }
@@ -327,6 +329,8 @@ int vtap_relate_put(struct vtap_call *call, const struct vtap_object *before, js
 		r = check_count(call, kind, project);
 	if (r >= 0)
 		r = check_foreign(call, kind, resource);
+	if (r >= 0 && before)
+		r = vtap_relate_check_privilege(call, before, resource);
 	for (size_t i = 0; r >= 0 && i < VTAP_ARRAY_SIZE(table); i++)
 		if (strcmp(table[i].kind, kind->name) == 0)
 			return table[i].put(call, before, resource);

@@ -132,8 +132,9 @@ static int check_source(struct others *o, const json_t *before, const char *sour
 
 	if (!object) /* a selector: its interfaces are the project's own */
 		return 0;
-	if (is_new && is_kind(object, "wire") && !call->principal.system_admin)
-		return vtap_call_fail(call, -EACCES, o->field, "only a system admin can mirror a wire");
+	if (is_new && vtap_relate_is_privileged(object) && !call->principal.system_admin)
+		return vtap_call_fail(call, -EACCES, o->field, "only a system admin can mirror %s",
+				      is_kind(object, "wire") ? "a wire" : "a host's own device that is not delegated");
 	if (is_new && object->project && strcmp(object->project, project) != 0 &&
 	    !vtap_project_grants(call->controller, object->project, project))
 		return vtap_call_fail(call, -EACCES, o->field,

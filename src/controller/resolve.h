@@ -26,6 +26,7 @@ enum vtap_cover_state {
 	VTAP_COVER_RECEIVES, /* it receives the copies of session `other` */
 	VTAP_COVER_DEVICE_TAKEN, /* an older source, `other`, is plugged into the same device */
 	VTAP_COVER_NOT_GRANTED, /* it is of another project, which does not grant this */
+	VTAP_COVER_OWN_DEVICE, /* it is a host's own device, which a session must name itself, and is not delegated */
 	VTAP_COVER_MAX
 };
 

@@ -217,7 +217,8 @@ static const struct vtap_session_node *sender_to(const struct vtap_resolver *v, 
 
 static bool competes(const struct vtap_cover_node *c)
 {
-	return c->session->exclusive && c->session->block == VTAP_BLOCK_NONE && c->granted;
+	return c->session->exclusive && c->session->block == VTAP_BLOCK_NONE && c->granted &&
+	       (c->given || !c->port->named_only);
 }
 
 /* By number; the oldest session first. */
@@ -267,6 +268,8 @@ static enum vtap_cover_state state_of(const struct vtap_cover_node *c, const str
 		return VTAP_COVER_NOT_GRANTED;
 	if (!c->port->host)
 		return VTAP_COVER_UNPLUGGED;
+	if (c->port->named_only && !c->given)
+		return VTAP_COVER_OWN_DEVICE;
 	if (device != c->port) {
 		*ret_other = device->id;
 		return VTAP_COVER_DEVICE_TAKEN;

@@ -183,6 +183,7 @@ int vtap_port_put(struct vtap_resolver *v, uint64_t sequence, json_t *value, boo
 	json_decref(before);
 	p->project = vtap_text(value, "project");
 	p->own = is_wire || (vtap_text(value, "side") && !strcmp(vtap_text(value, "side"), "own"));
+	p->named_only = p->own && !json_is_true(json_object_get(value, "delegated"));
 	r = join_all(v, p);
 	if (r >= 0)
 		r = plug(v, p);

@@ -57,6 +57,7 @@ struct vtap_port_node {
 	const char *project; /* borrowed from value; NULL for wires */
 	const char *host, *device; /* borrowed from value; both or none */
 	bool own, is_wire;
+	bool named_only; /* a host's own device that is not delegated: ranges and tags do not reach it */
 	struct vtap_pointers labels;
 	struct vtap_label *plug_host, *plug_device; /* NULL = unplugged */
 	struct vtap_pointers covers; /* borrowed from the sessions */

@@ -29,6 +29,17 @@ int vtap_relate_delete(struct vtap_call *call, struct vtap_change *change, struc
 /* Whether others use it: -EBUSY, naming them. */
 int vtap_relate_check_unused(struct vtap_call *call, const struct vtap_object *object);
 
+/* relate_privilege.c */
+/* Whether it is a wire, or an interface that is a host's own device and not left to its project: for system admins to mirror. */
+bool vtap_relate_is_privileged(const struct vtap_object *source);
+/*
+ * Whether others than system admins may make the resource of the session, target or filter `before` (NULL = change anything about
+ * it): -EACCES if a session with such a source is concerned.
+ */
+int vtap_relate_check_privilege(struct vtap_call *call, const struct vtap_object *before, const json_t *resource);
+int vtap_relate_put_interface_privilege(struct vtap_call *call, const struct vtap_object *before,
+					const json_t *resource);
+
 /* relate_address.c and relate_session.c, for relate.c's table. */
 int vtap_relate_put_interface_addresses(struct vtap_call *call, const struct vtap_object *before,
 					const json_t *resource);

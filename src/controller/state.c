@@ -54,6 +54,8 @@ const char *vtap_state_cover_sentence(const struct vtap_cover *cover, char buffe
 	    [VTAP_COVER_RECEIVES] = {"is not mirrored, as it receives the copies of ", "another project", ""},
 	    [VTAP_COVER_DEVICE_TAKEN] = {"is not mirrored, as its device is that of the older ",
 					 "one of another project", ""},
+	    [VTAP_COVER_OWN_DEVICE] =
+		{"is a host's own device: a session must name it, or a system admin set its delegated", "", ""},
 	    [VTAP_COVER_NOT_GRANTED] = {"belongs to another project, which does not grant this one", "", ""},
 	};
 	const char *source =

@@ -110,6 +110,10 @@ const struct vtap_attribute vtap_interface_attributes[] = {
      .standard = "\"host\"",
      .words = vtap_side_words,
      .help = "what the device is: the host's end of a guest's cable, or the interface itself"},
+    {.name = "delegated",
+     .type = VTAP_TYPE_BOOL,
+     .standard = "false",
+     .help = "a host's own device (side own) is left to the project's operators; only system admins set it"},
     {},
 };
 

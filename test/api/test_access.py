@@ -188,9 +188,62 @@ class Theft(ApiCase):
         body = self.session_body(sources=[wire])
         self.refused(403, "POST", "/v1/sessions", body, "sources[0]", client=operator)
         made = self.api.post("/v1/sessions", body)
-        operator.patch(f"/v1/sessions/{made['id']}", {"packet_length": 100})
         self.refused(403, "PATCH", f"/v1/sessions/{self.session(number=5)['id']}", {"sources": [wire], "number": 6}, "sources[0]",
                      client=operator)
+        self.only_harmless(operator, self.make_user("admin")["client"], made, wire)
+
+    def only_harmless(self, operator, project_admin, session, source):
+        """Of a session that a system admin was needed for, others change nothing of what was allowed."""
+        path, target, filter_id = f"/v1/sessions/{session['id']}", f"/v1/targets/{session['target']}", self.filter()
+        self.api.patch(path, {"filter": filter_id})
+        rule = self.api.post(f"/v1/filters/{filter_id}/rules", {"number": 1, "direction": "in"})["id"]
+        for change in ({"packet_length": 100}, {"target": self.target()}, {"filter": None}, {"direction": "out"},
+                       {"sources": [source, self.interface()]}):
+            self.refused(403, "PATCH", path, change, text=source, client=operator)
+        self.refused(403, "PATCH", target, {"address": "10.9.0.2"}, text=session["id"], client=operator)
+        self.refused(403, "POST", f"/v1/filters/{filter_id}/rules", {"number": 2, "direction": "in"}, client=operator)
+        self.refused(403, "PUT", f"/v1/filters/{filter_id}/rules", {"rules": []}, client=operator)
+        self.refused(403, "PATCH", f"/v1/rules/{rule}", {"number": 3}, client=operator)
+        self.refused(403, "DELETE", f"/v1/rules/{rule}", client=operator)
+        self.refused(403, "GET", f"{path}/capture", text=source, client=project_admin)
+        for harmless in (path, target, f"/v1/filters/{filter_id}"):
+            operator.patch(harmless, {"description": "seen", "tags": {"a": "b"}})
+        operator.post(f"{path}/disable")
+        self.refused(403, "POST", f"{path}/enable", client=operator)
+        # Without what needs one it is a session like others.
+        operator.patch(path, {"sources": [self.interface()], "enabled": True})
+        operator.post(f"/v1/filters/{filter_id}/rules", {"number": 2, "direction": "in"})
+        self.api.patch(path, {"sources": [source]})
+        operator.delete(path)
+
+    def test_own_devices_of_hosts(self):
+        host = self.admin.post("/v1/hosts", {})["id"]
+        operator, project_admin = self.make_user("operator")["client"], self.make_user("admin")["client"]
+        uplink = self.interface(host=host, device="eth0", side="own", tags={"role": "web"})
+        path = f"/v1/interfaces/{uplink}"
+        body = self.session_body(sources=[uplink], number=7)
+        self.refused(403, "POST", "/v1/sessions", body, "sources[0]", client=operator)
+        for client in (operator, project_admin):
+            self.refused(403, "PATCH", path, {"delegated": True}, "delegated", client=client)
+        self.only_harmless(operator, project_admin, self.api.post("/v1/sessions", body), uplink)
+        # Neither do tags, which operators set, nor ranges reach it.
+        ranged = operator.post("/v1/sessions", {**body, "sources": ["tag:role=web"]})["id"]
+        item = operator.get(f"/v1/sessions/{ranged}/preview")["items"][0]
+        self.assertFalse(item["mirrored"])
+        self.assertIn("host's own device", item["reason"])
+        # Who has named it in a session before was not asked for it.
+        later = self.interface(side="own")
+        named = operator.post("/v1/sessions", {**body, "sources": [later]})["id"]
+        self.refused(409, "PATCH", f"/v1/interfaces/{later}", {"host": host, "device": "eth1"}, "side", named)
+        # What a system admin leaves to them is theirs.
+        self.api.patch(path, {"delegated": True})
+        made = operator.post("/v1/sessions", {**body, "number": 8})["id"]
+        operator.patch(f"/v1/sessions/{made}", {"packet_length": 100})
+        self.assertTrue(operator.get(f"/v1/sessions/{ranged}/preview")["items"][0]["mirrored"])
+        self.refused(409, "PATCH", path, {"delegated": False}, "side", made)
+        operator.delete(f"/v1/sessions/{made}")
+        self.api.patch(path, {"delegated": False})
+        self.refused(403, "POST", "/v1/sessions", body, "sources[0]", client=operator)
 
     def test_places_of_interfaces(self):
         host = self.admin.post("/v1/hosts", {})["id"]

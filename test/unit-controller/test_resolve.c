@@ -7,7 +7,8 @@
 
 static int collect_cover(const struct vtap_cover *cover, void *userdata)
 {
-	static const char *const names[VTAP_COVER_MAX] = {"ok", "unplugged", "tie", "receives", "taken", "not granted"};
+	static const char *const names[VTAP_COVER_MAX] = {"ok",    "unplugged",   "tie",       "receives",
+							  "taken", "not granted", "own device"};
 	char *text = userdata;
 
 	sprintf(text + strlen(text), "%s %s%s%s%s%s\n", cover->source, names[cover->state], cover->other ? " " : "",
@@ -284,6 +285,24 @@ static void test_endpoints_are_those_of_running_sessions(void **state)
 	world_end(&w);
 }
 
+static void test_own_devices_are_named(void **state)
+{
+	struct world w;
+
+	setup_small(&w);
+	world_interface(&w, "eni-1", "proj-a", "host-1", "eth0", "own", NULL, "web");
+	world_session(&w, "tms-1", "proj-a", 1, true, "tag:role=web", "tmt-1");
+	assert_covers(&w, "tms-1", "eni-1 own device\n");
+	/* It does not keep the number from one that names it. */
+	world_session(&w, "tms-2", "proj-a", 1, true, "eni-1", "tmt-1");
+	assert_covers(&w, "tms-2", "eni-1 ok given mirrored\n");
+	world_put(&w, "interface", "{s:s, s:s, s:s, s:s, s:s, s:b, s:{s:s}}", "id", "eni-1", "project", "proj-a",
+		  "host", "host-1", "device", "eth0", "side", "own", "delegated", 1, "tags", "role", "web");
+	assert_covers(&w, "tms-1", "eni-1 ok mirrored\n");
+	assert_covers(&w, "tms-2", "eni-1 tie tms-1 given\n");
+	world_end(&w);
+}
+
 static int find_mac(const char *id, const json_t *value, void *userdata)
 {
 	strcat(strcat(userdata, id), " ");
@@ -318,6 +337,7 @@ int main(void)
 	    cmocka_unit_test(test_why_a_session_does_not_run),
 	    cmocka_unit_test(test_a_change_touches_its_hosts),
 	    cmocka_unit_test(test_endpoints_are_those_of_running_sessions),
+	    cmocka_unit_test(test_own_devices_are_named),
 	    cmocka_unit_test(test_interfaces_are_found_by_mac),
 	};
 

@@ -76,8 +76,8 @@ static json_t *make_target(unsigned n)
 
 static json_t *make_interface(unsigned n)
 {
-	json_t *value =
-	    json_pack("{s:o, s:s, s:{}}", "project", named("proj", draw(3)), "side", draw(4) ? "host" : "own", "tags");
+	json_t *value = json_pack("{s:o, s:s, s:b, s:{}}", "project", named("proj", draw(3)), "side",
+				  draw(4) ? "host" : "own", "delegated", draw(2) ? 1 : 0, "tags");
 
 	if (draw(4)) {
 		json_object_set_new(value, "host", named("host", draw(HOSTS)));
@@ -239,6 +239,14 @@ static const json_t *device_of(const struct random_world *w, const json_t *port)
 	return oldest;
 }
 
+/* A host's own device that is not delegated: only who names it reaches it. */
+static bool is_kept(const json_t *port)
+{
+	const char *side = text_of(port, "side");
+
+	return side && !strcmp(side, "own") && !json_is_true(json_object_get(port, "delegated"));
+}
+
 static const json_t *number_of(const struct random_world *w, const json_t *session, const json_t *port)
 {
 	const json_t *oldest = session;
@@ -249,7 +257,8 @@ static const json_t *number_of(const struct random_world *w, const json_t *sessi
 
 		if (s && is_running(w, s) && !strcmp(text_of(s, "mode"), "exclusive") &&
 		    json_equal(json_object_get(s, "number"), json_object_get(session, "number")) &&
-		    covers(w, s, port, &given, &granted) && granted && sequence_of(w, s) < sequence_of(w, oldest))
+		    covers(w, s, port, &given, &granted) && granted && (given || !is_kept(port)) &&
+		    sequence_of(w, s) < sequence_of(w, oldest))
 			oldest = s;
 	}
 	return oldest;
@@ -269,6 +278,8 @@ static void define(const struct random_world *w, const json_t *session, const js
 		state = VTAP_COVER_NOT_GRANTED;
 	else if (!text_of(port, "host"))
 		state = VTAP_COVER_UNPLUGGED;
+	else if (is_kept(port) && !given)
+		state = VTAP_COVER_OWN_DEVICE;
 	else if ((other = device_of(w, port)) != port)
 		state = VTAP_COVER_DEVICE_TAKEN;
 	else if ((other = receives_from(w, port)))

@@ -34,7 +34,7 @@ static void test_defaults(void **state)
 	     "{'name': null, " REST ", 'network': '" UNIT_ID("vpc") "', 'cidr': '10.0.0.0/24'}"},
 	    {"interface", "{}",
 	     "{'name': null, " REST ", 'mac': null, 'addresses': [], 'network': null, 'subnet': null, 'guest': null,"
-	     " 'host': null, 'device': null, 'side': 'host'}"},
+	     " 'host': null, 'device': null, 'side': 'host', 'delegated': false}"},
 	    {"wire", "{'host': '" UNIT_ID("host") "', 'device': 'br0'}",
 	     "{'name': null, " REST ", 'host': '" UNIT_ID("host") "', 'device': 'br0'}"},
 	    {"gateway", "{'network': '" UNIT_ID("vpc") "'}",
