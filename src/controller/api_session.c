@@ -62,6 +62,7 @@ static int get_state(struct vtap_call *call, struct vtap_change *change)
 }
 
 struct preview {
+	struct vtap_feed *feed; /* borrowed */
 	const char *block; /* why nothing of it is mirrored; NULL */
 	json_t *items; /* owned */
 };
@@ -75,14 +76,16 @@ static int add_item(const struct vtap_cover *cover, void *userdata)
 
 	if (!reason && !cover->mirrored)
 		reason = p->block;
+	if (!reason)
+		reason = vtap_feed_source_sentence(p->feed, cover, buffer);
 	/* What is not granted any more is another project's concern. */
 	if (cover->state == VTAP_COVER_NOT_GRANTED)
 		item = json_pack("{s:s, s:n, s:n, s:n, s:b, s:s?}", "source", cover->source, "name", "host", "device",
-				 "mirrored", cover->mirrored, "reason", reason);
+				 "mirrored", 0, "reason", reason);
 	else
 		item = json_pack("{s:s, s:O?, s:s?, s:s?, s:b, s:s?}", "source", cover->source, "name",
 				 json_object_get(cover->source_value, "name"), "host", cover->host, "device",
-				 cover->device, "mirrored", cover->mirrored, "reason", reason);
+				 cover->device, "mirrored", !reason, "reason", reason);
 	return json_array_append_new(p->items, item) < 0 ? -ENOMEM : 0;
 }
 
@@ -120,7 +123,7 @@ static int get_preview(struct vtap_call *call, struct vtap_change *change)
 	const struct vtap_object *session = session_of(call);
 	char buffer[VTAP_STATE_SENTENCE_STRLEN];
 	struct vtap_resolved resolved;
-	struct preview p = {};
+	struct preview p = {.feed = call->controller->feed};
 	json_t *sorted = NULL;
 	const char *target;
 	int r;

@@ -11,7 +11,9 @@
 #include "controller/api.h"
 #include "controller/api_trace.h"
 #include "controller/controller.h"
+#include "controller/feed.h"
 #include "controller/rules.h"
+#include "controller/state.h"
 #include "model/words.h"
 
 static const json_t *find_chunk(const char *hash, void *userdata)
@@ -43,6 +45,7 @@ struct question {
 	const json_t *value; /* of the interface or wire; borrowed */
 	char source[VTAP_ID_STRLEN];
 	enum vtap_direction direction;
+	unsigned assumed; /* of the packet */
 	struct vtap_packet packet;
 };
 
@@ -99,6 +102,7 @@ static int read_addresses(struct question *q)
 	for (size_t i = 0; i < 2; i++) {
 		unsigned size_bytes = vtap_addr_size_bytes(family);
 
+		q->assumed |= given[i].family ? 0U : i ? VTAP_TRACE_DESTINATION : VTAP_TRACE_SOURCE;
 		memcpy(bytes[i] + 16 - size_bytes, given[i].bytes, size_bytes);
 	}
 	q->packet.flags |= family == AF_INET ? VTAP_PACKET_IPV4 : VTAP_PACKET_IPV6;
@@ -121,6 +125,7 @@ static int read_protocol(struct question *q)
 
 	if (!text) {
 		q->packet.protocol = IPPROTO_TCP;
+		q->assumed |= VTAP_TRACE_PROTOCOL;
 		return 0;
 	}
 	if (vtap_word_find(vtap_protocol_words, text, &word))
@@ -144,19 +149,23 @@ static int read_numbers(struct question *q)
 		const char *name;
 		bool allowed;
 		uint64_t min, max, standard;
+		unsigned assumed; /* if it is not given */
 	} numbers[] = {
-	    {"source_port", ports, 0, UINT16_MAX, 0},
-	    {"destination_port", ports, 0, UINT16_MAX, 0},
-	    {"icmp_type", icmp, 0, UINT8_MAX, p->protocol == IPPROTO_ICMP ? 8 : 128},
-	    {"icmp_code", icmp, 0, UINT8_MAX, 0},
-	    {"vlan", true, 1, 4094, VTAP_VLAN_NONE},
+	    {"source_port", ports, 0, UINT16_MAX, 0, VTAP_TRACE_SOURCE_PORT},
+	    {"destination_port", ports, 0, UINT16_MAX, 0, VTAP_TRACE_DESTINATION_PORT},
+	    {"icmp_type", icmp, 0, UINT8_MAX, p->protocol == IPPROTO_ICMP ? 8 : 128, VTAP_TRACE_ICMP_TYPE},
+	    {"icmp_code", icmp, 0, UINT8_MAX, 0, VTAP_TRACE_ICMP_CODE},
+	    {"vlan", true, 1, 4094, VTAP_VLAN_NONE, 0},
 	};
 	uint64_t values[VTAP_ARRAY_SIZE(numbers)];
 	int r;
 
 	for (size_t i = 0; i < VTAP_ARRAY_SIZE(numbers); i++) {
-		if (!numbers[i].allowed && vtap_http_query(q->call->request, numbers[i].name))
+		bool given = vtap_http_query(q->call->request, numbers[i].name);
+
+		if (!numbers[i].allowed && given)
 			return vtap_call_fail(q->call, -EINVAL, numbers[i].name, "the protocol has no such thing");
+		q->assumed |= numbers[i].allowed && !given ? numbers[i].assumed : 0;
 		r = vtap_call_query_number(q->call, numbers[i].name, numbers[i].min, numbers[i].max,
 					   numbers[i].standard, &values[i]);
 		if (r < 0)
@@ -184,6 +193,18 @@ static const char *rule_id(const struct vtap_controller *c, const struct vtap_tr
 	return json_string_value(json_object_get(rule, "id"));
 }
 
+/* What the agent says of the source there is stronger than what its plan says. */
+static void ask_agent(const struct vtap_call *call, struct vtap_trace_session *s)
+{
+	char sentence[VTAP_STATE_SENTENCE_STRLEN];
+	size_t used = strlen(s->reason);
+
+	if (!vtap_feed_source_sentence(call->controller->feed, &s->cover, sentence))
+		return;
+	snprintf(s->reason + used, sizeof(s->reason) - used, "%s%s", s->taken ? ", but " : "; ", sentence);
+	s->taken = false;
+}
+
 /* Others' sessions are named by their ids alone. */
 static json_t *session_json(const struct vtap_call *call, const struct vtap_trace_session *s)
 {
@@ -198,17 +219,21 @@ static json_t *session_json(const struct vtap_call *call, const struct vtap_trac
 
 static int answer(struct question *q, struct vtap_trace *t)
 {
-	json_auto_t *sessions = json_array(), *packet = vtap_probe_json(&q->packet);
+	json_auto_t *sessions = json_array(), *packet = vtap_probe_json(&q->packet), *assumed = json_array();
 	bool taken = false;
 
+	for (unsigned i = 0; vtap_trace_names[i]; i++)
+		if (q->assumed & 1U << i)
+			(void)json_array_append_new(assumed, json_string(vtap_trace_names[i]));
 	for (size_t i = 0; i < t->session_count; i++) {
+		ask_agent(q->call, &t->sessions[i]);
 		taken |= t->sessions[i].taken;
 		if (json_array_append_new(sessions, session_json(q->call, &t->sessions[i])) < 0)
 			return -ENOMEM;
 	}
-	q->call->answer =
-	    json_pack("{s:s, s:s, s:O?, s:b, s:O}", "interface", q->source, "direction",
-		      vtap_direction_name(q->direction), "packet", packet, "taken", taken, "sessions", sessions);
+	q->call->answer = json_pack("{s:s, s:s, s:O?, s:O, s:b, s:O}", "interface", q->source, "direction",
+				    vtap_direction_name(q->direction), "packet", packet, "assumed", assumed, "taken",
+				    taken, "sessions", sessions);
 	return q->call->answer ? 0 : -ENOMEM;
 }
 
@@ -225,8 +250,10 @@ static int get_trace(struct vtap_call *call, struct vtap_change *change)
 		r = readers[i](&q);
 	if (r >= 0)
 		r = vtap_api_trace_new(call->controller, q.source, &t);
-	if (r >= 0)
-		r = vtap_trace_packet(t, q.direction, &q.packet);
+	if (r < 0)
+		return r;
+	t->assumed = q.assumed;
+	r = vtap_trace_packet(t, q.direction, &q.packet);
 	return r < 0 ? r : answer(&q, t);
 }
 

@@ -40,6 +40,12 @@ int vtap_feed_authenticate(struct vtap_feed *f, struct vtap_change *change, cons
 int vtap_feed_session_state(struct vtap_feed *f, const char *session, const char **ret_state, json_t **ret_reasons);
 
 /*
+ * Why a source that is in its host's plan is not mirrored there, as the agent says of this plan; NULL: it says nothing against it.
+ */
+struct vtap_cover;
+const char *vtap_feed_source_sentence(struct vtap_feed *f, const struct vtap_cover *cover, char buffer[]);
+
+/*
  * What a host's GET shows as "state", static: "connected", "away" (not heard for VTAP_STATE_AWAY_S), "suspended", "revoked", or
  * "unknown" until its agent is heard; and when that was last, in seconds since 1970, 0 = not since the controller has started.
  */

@@ -42,15 +42,16 @@ static const char *label_of(const struct vtap_feed *f, const char *id)
 	return object && object->name ? object->name : id;
 }
 
-static void add_host(struct gathering *g, const struct vtap_feed_host *h, const char *session)
+static struct vtap_state_host host_of(const struct vtap_feed *f, const struct vtap_feed_host *h, const char *session)
 {
-	const struct vtap_reports *reports = g->feed->controller->reports;
+	const struct vtap_reports *reports = f->controller->reports;
 	const struct vtap_plan_part *part = vtap_host_plan_part(h->plan, session);
 	const struct vtap_report_host *report = vtap_reports_host(reports, h->id);
 	const struct vtap_report_session *s = vtap_reports_session(reports, h->id, session);
-	struct vtap_state_host host = {
+
+	return (struct vtap_state_host){
 	    .id = h->id,
-	    .label = label_of(g->feed, h->id),
+	    .label = label_of(f, h->id),
 	    .heard = report && report->heard,
 	    .suspended = h->suspended,
 	    .revoked = h->revoked,
@@ -64,8 +65,24 @@ static void add_host(struct gathering *g, const struct vtap_feed_host *h, const 
 	    .sources = s ? s->sources : NULL,
 	    .advice = s ? s->advice : NULL,
 	};
+}
+
+static void add_host(struct gathering *g, const struct vtap_feed_host *h, const char *session)
+{
+	struct vtap_state_host host = host_of(g->feed, h, session);
 
 	vtap_state_add_host(&g->state, &host);
+}
+
+const char *vtap_feed_source_sentence(struct vtap_feed *f, const struct vtap_cover *cover, char buffer[])
+{
+	const struct vtap_feed_host *h = cover->mirrored ? vtap_feed_find(f, cover->host) : NULL;
+	struct vtap_state_host host;
+
+	if (!h)
+		return NULL;
+	host = host_of(f, h, cover->session);
+	return vtap_state_source_sentence(&host, cover->source, buffer);
 }
 
 static const char *target_label(const struct vtap_resolved *resolved)

@@ -95,22 +95,51 @@ void vtap_state_add_note(struct vtap_state *s, const char *source, const char *h
 		add_reason(s, source, host, "%s", sentence);
 }
 
+/* source: one of those that are not attached. */
+static const char *unattached_sentence(const struct vtap_state_host *h, const json_t *source,
+				       char buffer[VTAP_STATE_SENTENCE_STRLEN])
+{
+	const char *device = json_string_value(json_object_get(source, "device"));
+	const char *state = json_string_value(json_object_get(source, "state"));
+	const char *reason = json_string_value(json_object_get(source, "reason"));
+	bool waiting = state && !strcmp(state, "waiting");
+
+	snprintf(buffer, VTAP_STATE_SENTENCE_STRLEN, "host %s, device %s: %s", h->label, device ? device : "?",
+		 waiting             ? "it does not exist yet"
+		 : reason && *reason ? reason
+		 : state             ? state
+				     : "not attached");
+	return buffer;
+}
+
+const char *vtap_state_source_sentence(const struct vtap_state_host *h, const char *source,
+				       char buffer[VTAP_STATE_SENTENCE_STRLEN])
+{
+	if (!h->heard || h->revoked || !h->acknowledged || !h->state)
+		return NULL;
+	for (size_t i = 0; i < json_array_size(h->sources); i++) {
+		const json_t *element = json_array_get(h->sources, i);
+		const char *interface = json_string_value(json_object_get(element, "interface"));
+
+		if (interface && !strcmp(interface, source))
+			return unattached_sentence(h, element, buffer);
+	}
+	if (!strcmp(h->state, "active"))
+		return NULL;
+	snprintf(buffer, VTAP_STATE_SENTENCE_STRLEN, "host %s: %s", h->label,
+		 h->reason && *h->reason ? h->reason : h->state);
+	return buffer;
+}
+
 /* Of a host that has applied what it should. True if every source is attached. */
 static bool add_host_sources(struct vtap_state *s, const struct vtap_state_host *h)
 {
 	for (size_t i = 0; i < json_array_size(h->sources); i++) {
 		const json_t *source = json_array_get(h->sources, i);
 		const char *interface = json_string_value(json_object_get(source, "interface"));
-		const char *device = json_string_value(json_object_get(source, "device"));
-		const char *state = json_string_value(json_object_get(source, "state"));
-		const char *reason = json_string_value(json_object_get(source, "reason"));
-		bool waiting = state && !strcmp(state, "waiting");
+		char buffer[VTAP_STATE_SENTENCE_STRLEN];
 
-		add_reason(s, interface, h->id, "host %s, device %s: %s", h->label, device ? device : "?",
-			   waiting             ? "it does not exist yet"
-			   : reason && *reason ? reason
-			   : state             ? state
-					       : "not attached");
+		add_reason(s, interface, h->id, "%s", unattached_sentence(h, source, buffer));
 	}
 	if (h->sources_left_out)
 		add_reason(s, NULL, h->id, "host %s: %zu sources more than one session can have there", h->label,

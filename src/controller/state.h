@@ -58,6 +58,9 @@ const char *vtap_state_end(struct vtap_state *s, json_t **ret_reasons);
  * ids that the session names itself.
  */
 const char *vtap_state_cover_sentence(const struct vtap_cover *cover, char buffer[VTAP_STATE_SENTENCE_STRLEN]);
+/* Why one that is in the host's plan is not mirrored there, as its agent says; NULL: it says nothing against it, or nothing yet. */
+const char *vtap_state_source_sentence(const struct vtap_state_host *host, const char *source,
+				       char buffer[VTAP_STATE_SENTENCE_STRLEN]);
 /* Why a session does not run; NULL: it does. */
 const char *vtap_state_block_sentence(enum vtap_session_block block, const char *target_label,
 				      char buffer[VTAP_STATE_SENTENCE_STRLEN]);

@@ -230,6 +230,92 @@ static const struct vtap_rule *deciding_rule(const struct vtap_session *s, enum 
 	return NULL;
 }
 
+const char *const vtap_trace_names[] = {
+    "source", "destination", "protocol", "source_port", "destination_port", "icmp_type", "icmp_code", NULL,
+};
+
+/* The rule without its conditions on those. */
+static struct vtap_rule relax(const struct vtap_rule *rule, unsigned without)
+{
+	struct vtap_rule r = *rule;
+
+	if (without & VTAP_TRACE_SOURCE)
+		r.source = (struct vtap_prefix){};
+	if (without & VTAP_TRACE_DESTINATION)
+		r.destination = (struct vtap_prefix){};
+	if (without & VTAP_TRACE_PROTOCOL)
+		r.protocol = -1;
+	if (without & VTAP_TRACE_SOURCE_PORT) {
+		r.source_port_first = 0;
+		r.source_port_last = UINT16_MAX;
+	}
+	if (without & VTAP_TRACE_DESTINATION_PORT) {
+		r.destination_port_first = 0;
+		r.destination_port_last = UINT16_MAX;
+	}
+	if (without & VTAP_TRACE_ICMP_TYPE)
+		r.icmp_type = r.icmp_code = -1;
+	if (without & VTAP_TRACE_ICMP_CODE)
+		r.icmp_code = -1;
+	return r;
+}
+
+/* Ports and types are a protocol's. */
+static unsigned with_protocol(unsigned assumed)
+{
+	const unsigned own = VTAP_TRACE_SOURCE_PORT | VTAP_TRACE_DESTINATION_PORT | VTAP_TRACE_ICMP_TYPE;
+
+	return assumed & VTAP_TRACE_PROTOCOL ? assumed | own : assumed;
+}
+
+static bool fits_without(const struct vtap_rule *rule, unsigned without, const struct vtap_packet *packet)
+{
+	struct vtap_rule relaxed = relax(rule, without);
+
+	return vtap_trace_rule_fits(&relaxed, packet);
+}
+
+/* The first rule before `end` that would be one for the packet but for what was assumed of it; NULL: there is none. */
+static const struct vtap_rule *open_rule(const struct vtap_session *s, enum vtap_direction direction, unsigned assumed,
+					 const struct vtap_packet *packet, const struct vtap_rule *end)
+{
+	for (size_t i = 0; s->filter && assumed && i < s->filter->rule_count[direction]; i++) {
+		const struct vtap_rule *rule = &s->filter->rules[direction][i];
+
+		if (rule == end)
+			return NULL;
+		if (fits_without(rule, with_protocol(assumed), packet))
+			return rule;
+	}
+	return NULL;
+}
+
+static void reason_append(struct vtap_trace_session *s, const char *first, const char *second)
+{
+	size_t used = strlen(s->reason);
+
+	snprintf(s->reason + used, sizeof(s->reason) - used, "%s%s", first, second);
+}
+
+/* What would be another answer if more of the packet was known. */
+static void say_open(struct vtap_trace_session *s, enum vtap_direction direction, unsigned assumed,
+		     const struct vtap_packet *packet)
+{
+	const struct vtap_rule *decides = deciding_rule(s->session, direction, packet);
+	const struct vtap_rule *rule = open_rule(s->session, direction, assumed, packet, decides);
+	char number[16];
+	size_t count = 0;
+
+	if (!rule || !s->session->direction[direction])
+		return;
+	snprintf(number, sizeof(number), "%u", rule->number);
+	reason_append(s, "; rule ", number);
+	for (unsigned i = 0; vtap_trace_names[i]; i++)
+		if ((assumed & 1U << i) && !fits_without(rule, with_protocol(assumed) & ~(1U << i), packet))
+			reason_append(s, count++ ? " and " : " depends on ", vtap_trace_names[i]);
+	reason_append(s, count == 1 ? ", which was" : ", which were", " not given");
+}
+
 static void say_absence(struct vtap_trace_session *s)
 {
 	char buffer[VTAP_STATE_SENTENCE_STRLEN];
@@ -310,10 +396,12 @@ int vtap_trace_packet(struct vtap_trace *t, enum vtap_direction direction, const
 	for (size_t i = 0; i < t->session_count; i++) {
 		struct vtap_trace_session *s = &t->sessions[i];
 
-		if (s->session)
-			say_verdict(s, direction, packet, &taker);
-		else
+		if (!s->session) {
 			say_absence(s);
+			continue;
+		}
+		say_verdict(s, direction, packet, &taker);
+		say_open(s, direction, t->assumed, packet);
 	}
 	return 0;
 }

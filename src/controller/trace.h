@@ -24,7 +24,21 @@ struct vtap_trace_session { /* that covers the source */
 	char reason[VTAP_TRACE_REASON_STRLEN];
 };
 
+/* What nobody has said of the packet: there stands something in it, but a rule that depends on it decides nothing. */
+enum {
+	VTAP_TRACE_SOURCE = 1 << 0,
+	VTAP_TRACE_DESTINATION = 1 << 1,
+	VTAP_TRACE_PROTOCOL = 1 << 2,
+	VTAP_TRACE_SOURCE_PORT = 1 << 3,
+	VTAP_TRACE_DESTINATION_PORT = 1 << 4,
+	VTAP_TRACE_ICMP_TYPE = 1 << 5,
+	VTAP_TRACE_ICMP_CODE = 1 << 6,
+};
+/* "source", "destination", "protocol" ... by bit; ends with NULL. */
+extern const char *const vtap_trace_names[];
+
 struct vtap_trace {
+	unsigned assumed; /* by who asks: of those above; 0 = all of the packet was said */
 	struct vtap_config *config; /* owned */
 	struct vtap_trace_session
 	    *sessions; /* owned; exclusive ones first, as they are tried; then the others by age */

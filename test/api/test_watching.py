@@ -39,6 +39,36 @@ class TraceTest(AgentCase):
         answer = self.trace(interface, "out", destination="10.0.0.9", protocol="icmp", icmp_type=8)
         self.assertEqual([s["taken"] for s in answer["sessions"]], [False, True, True])
 
+    def test_what_was_not_given(self):
+        interface, web = self.plugged(self.agent(), "tap1", addresses=["10.0.0.5"]), self.filter()
+        self.api.post(f"/v1/filters/{web}/rules", {"direction": "in", "number": 10, "source": "10.0.0.0/8"})
+        self.session(sources=[interface], filter=web)
+        answer = self.trace(interface)
+        self.assertEqual(answer["assumed"], ["source", "protocol", "source_port", "destination_port"])
+        self.assertEqual((answer["packet"]["source"], answer["packet"]["destination"]), ("0.0.0.0", "10.0.0.5"))
+        self.assertIn("rule 10 depends on source, which was not given", answer["sessions"][0]["reason"])
+        answer = self.trace(interface, source="10.9.9.9", protocol="icmp")
+        self.assertEqual((answer["taken"], answer["assumed"]), (True, ["icmp_type", "icmp_code"]))
+        self.assertEqual(answer["sessions"][0]["reason"], "rule 10 accepts it")
+
+    def test_a_device_that_is_not_there(self):
+        agent = self.agent()
+        wire = self.admin.post("/v1/wires", {"host": agent.host, "device": "br9"})["id"]
+        session = self.session(sources=[wire])["id"]
+        agent.follow()
+        self.assertTrue(self.trace(wire)["taken"])
+        self.assertTrue(self.api.get(f"/v1/sessions/{session}/preview")["items"][0]["mirrored"])
+        missing = [{"interface": wire, "device": "br9", "state": "waiting", "reason": ""}]
+        agent.report(sessions=agent.sessions("waiting", "waiting for br9", sources=missing))
+        said = self.trace(wire)
+        self.assertEqual((said["taken"], said["sessions"][0]["taken"]), (False, False))
+        self.assertRegex(said["sessions"][0]["reason"], r"^it takes everything.*, but host .*, device br9: it does not exist yet$")
+        item = self.api.get(f"/v1/sessions/{session}/preview")["items"][0]
+        self.assertFalse(item["mirrored"])
+        self.assertIn("device br9: it does not exist yet", item["reason"])
+        agent.report(sessions=agent.sessions("no_route", "no route to 10.9.0.1"))
+        self.assertIn("no route to 10.9.0.1", self.trace(wire)["sessions"][0]["reason"])
+
     def test_without_any_session(self):
         answer = self.trace(self.interface())
         self.assertEqual((answer["taken"], answer["sessions"]), (False, []))

@@ -110,6 +110,40 @@ static void test_rules_decide(void **state)
 	finish(&w);
 }
 
+/* A rule that depends on what nobody has said decides nothing, and that is said. */
+static void test_what_was_not_given(void **state)
+{
+	struct vtap_packet p = web();
+	struct world w;
+
+	setup(&w, rules);
+	world_session_filter(&w, "tms-1", "proj-a", 1, true, "eni-1", "tmt-1", "tmf-1");
+	world_session_filter(&w, "tms-2", "proj-a", 2, true, "eni-1", "tmt-1", NULL);
+	VTAP_CLEANUP(vtap_trace_freep) struct vtap_trace *t = trace_of(&w);
+	p.src_bytes[15] = 9;
+	t->assumed = VTAP_TRACE_SOURCE;
+	assert_int_equal(vtap_trace_packet(t, VTAP_DIRECTION_IN, &p), 0);
+	assert_said(t, 0, "tms-1", true, "rule 20 accepts it; rule 10 depends on source, which was not given");
+	assert_said(t, 1, "tms-2", false,
+		    "it takes everything, as it has no filter, but session tms-1, which is tried before, has taken it");
+	t->assumed = VTAP_TRACE_PROTOCOL | VTAP_TRACE_DESTINATION_PORT;
+	p.dport = 0;
+	assert_int_equal(vtap_trace_packet(t, VTAP_DIRECTION_IN, &p), 0);
+	assert_said(
+	    t, 0, "tms-1", false,
+	    "no rule of its filter for direction in matches; rule 20 depends on destination_port, which was not "
+	    "given");
+	t->assumed |= VTAP_TRACE_SOURCE | VTAP_TRACE_ICMP_TYPE;
+	p.protocol = IPPROTO_UDP;
+	assert_int_equal(vtap_trace_packet(t, VTAP_DIRECTION_IN, &p), 0);
+	assert_said(t, 0, "tms-1", false,
+		    "no rule of its filter for direction in matches; rule 10 depends on source, which was not given");
+	t->assumed = VTAP_TRACE_DESTINATION | VTAP_TRACE_ICMP_CODE;
+	assert_int_equal(vtap_trace_packet(t, VTAP_DIRECTION_IN, &p), 0);
+	assert_said(t, 0, "tms-1", false, "no rule of its filter for direction in matches");
+	finish(&w);
+}
+
 static json_t *session_value(struct world *w, const char *id)
 {
 	return json_deep_copy(vtap_resolver_value(w->resolver, id));
@@ -269,6 +303,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_the_first_takes_it),
 	    cmocka_unit_test(test_rules_decide),
+	    cmocka_unit_test(test_what_was_not_given),
 	    cmocka_unit_test(test_a_reject_that_stops),
 	    cmocka_unit_test(test_what_is_not_there),
 	    cmocka_unit_test(test_a_session_that_agents_refuse),
