@@ -129,7 +129,8 @@ class Answers(SceneCase):
 
     def test_other_errors_are_mirrored(self):
         """An "unreachable" that quotes somebody else's packet, or no tunnel's port, is production."""
-        scene = self.started(session(sources=own("uA"), direction="in"))
+        icmp = [{"direction": "in", "number": 1, "action": "accept", "protocol": "icmp"}]
+        scene = self.started(session(sources=own("uA"), direction="in", filter="icmp"), filters=[{"name": "icmp", "rules": icmp}])
         quotes = {
             "tunnel": (udp(HOST, COLLECTOR, 4789), True),
             "other port": (udp(HOST, COLLECTOR, 4790), False),
@@ -239,7 +240,10 @@ class Routers(SceneCase):
                 scene.collector.address("cx", "198.51.100.1/24")
                 scene.collector.neighbour(HOST, scene.host.mac("uA"), "uC")
                 scene.host.route("198.51.100.0/24", via=COLLECTOR)
-                scene.start(session(sources=own("uA")), targets=[{"name": "ids", "address": self.TARGET, **target}])
+                # Not what the agent asks for the router, and is answered.
+                ip = [{"direction": direction, "number": 1, "action": "accept"} for direction in ("in", "out")]
+                scene.start(session(sources=own("uA"), filter="ip"), filters=[{"name": "ip", "rules": ip}],
+                            targets=[{"name": "ids", "address": self.TARGET, **target}])
                 self.assert_answers_stay(scene)
 
     def assert_answers_stay(self, scene):

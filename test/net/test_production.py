@@ -147,6 +147,7 @@ class Uplink(SceneCase):
         scene.settled(before, None, 10)
         scene.agent.stop()
         scene.agent.detach()
+        recorder.take()  # what the agent has said since
         self.assertEqual([record for record in seen if not is_copy(record) and not is_solicitation(record)], recorded(False))
         self.assertGreater(sum(is_copy(record) for record in seen), len(others))
 
