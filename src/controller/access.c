@@ -11,9 +11,31 @@
 #define BASIC_MAX_BYTES 512
 #define NOT_KNOWN "the credentials are not known, or have expired"
 
+/* A crash may have left them behind when their user was deleted. Nobody can use them; they only hold their names. */
+static int drop_keys_of_nobody(struct vtap_change *change, void *userdata)
+{
+	const struct vtap_objects *o = vtap_change_controller(change)->objects;
+	const struct vtap_kind *kind = vtap_kind_find("key");
+	struct vtap_object *key = vtap_objects_next(o, kind, NULL), *next;
+	int r = 0;
+
+	for (; r >= 0 && key; key = next) {
+		const char *user = json_string_value(json_object_get(key->value, "user"));
+
+		next = vtap_objects_next(o, kind, key);
+		if (user && vtap_objects_get(o, user))
+			continue;
+		r = vtap_access_delete_secret(change, key->id);
+		if (r >= 0)
+			r = vtap_change_delete_after(change, key);
+	}
+	return r;
+}
+
 int vtap_access_new(struct vtap_controller *c, struct vtap_access **ret_access)
 {
 	VTAP_CLEANUP(vtap_access_freep) struct vtap_access *a = calloc(1, sizeof(*a));
+	struct vtap_write drop = {.run = drop_keys_of_nobody};
 	char password[VTAP_ACCESS_SECRET_CHARACTERS + 1];
 	int r;
 
@@ -27,6 +49,9 @@ int vtap_access_new(struct vtap_controller *c, struct vtap_access **ret_access)
 		r = vtap_table_new(&a->tries);
 	if (r >= 0)
 		r = vtap_password_hash(vtap_random_text(VTAP_ACCESS_SECRET_CHARACTERS, password), a->dummy_hash);
+	/* Where it cannot be written, the next start does it. */
+	if (r >= 0)
+		(void)vtap_write_now(c, &drop);
 	if (r >= 0)
 		r = vtap_access_load_tokens(a);
 	if (r >= 0)

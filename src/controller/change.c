@@ -346,29 +346,34 @@ int vtap_change_each_key(struct vtap_change *c, const char *prefix, vtap_store_v
 	return n < 0 ? (int)n : 0;
 }
 
-static void object_key(const struct vtap_kind *kind, const char *id, char buffer[VTAP_STORE_KEY_MAX_BYTES])
+static char *object_key(const struct vtap_kind *kind, const char *id, char buffer[VTAP_STORE_KEY_MAX_BYTES])
 {
 	snprintf(buffer, VTAP_STORE_KEY_MAX_BYTES, "o/%s/%s", kind->name, id);
+	return buffer;
+}
+
+static char *name_key(const struct vtap_kind *kind, const char *project, const char *name,
+		      char buffer[VTAP_STORE_KEY_MAX_BYTES])
+{
+	snprintf(buffer, VTAP_STORE_KEY_MAX_BYTES, "n/%s/%s/%s", kind->name, project ? project : "-", name);
+	return buffer;
 }
 
 static int name_keys(struct vtap_change *c, const struct vtap_kind *kind, const json_t *before, const json_t *after)
 {
 	const char *old_name = json_string_value(json_object_get(before, "name"));
 	const char *new_name = json_string_value(json_object_get(after, "name"));
-	const char *project = json_string_value(json_object_get(after ? after : before, "project"));
+	const char *project = json_string_value(json_object_get(after, "project"));
 	const char *id = json_string_value(json_object_get(after, "id"));
 	char key[VTAP_STORE_KEY_MAX_BYTES];
 	int r = 0;
 
 	if (old_name && new_name && strcmp(old_name, new_name) == 0)
 		return 0;
-	if (old_name) {
-		snprintf(key, sizeof(key), "n/%s/%s/%s", kind->name, project ? project : "-", old_name);
-		r = vtap_change_delete_key(c, key);
-	}
+	if (old_name)
+		r = vtap_change_delete_key(c, name_key(kind, project, old_name, key));
 	if (r >= 0 && new_name) {
-		snprintf(key, sizeof(key), "n/%s/%s/%s", kind->name, project ? project : "-", new_name);
-		r = vtap_change_require_absent(c, key);
+		r = vtap_change_require_absent(c, name_key(kind, project, new_name, key));
 		if (r >= 0)
 			r = vtap_change_put_key(c, key, id, strlen(id));
 	}
@@ -487,16 +492,17 @@ int vtap_change_put(struct vtap_change *c, const struct vtap_kind *kind, json_t 
 	return r;
 }
 
-int vtap_change_delete(struct vtap_change *c, struct vtap_object *object)
+static int delete_object(struct vtap_change *c, struct vtap_object *object,
+			 int (*delete_key)(struct vtap_change *c, const char *key))
 {
 	struct vtap_change_record *record;
 	char key[VTAP_STORE_KEY_MAX_BYTES];
-	int r;
+	int r = 0;
 
-	object_key(object->kind, object->id, key);
-	r = name_keys(c, object->kind, object->value, NULL);
+	if (object->name)
+		r = delete_key(c, name_key(object->kind, object->project, object->name, key));
 	if (r >= 0)
-		r = vtap_change_delete_key(c, key);
+		r = delete_key(c, object_key(object->kind, object->id, key));
 	if (r >= 0)
 		r = record_add(c, &record);
 	if (r < 0)
@@ -508,4 +514,14 @@ int vtap_change_delete(struct vtap_change *c, struct vtap_object *object)
 					      .before_revision = object->revision};
 	c->record_count++;
 	return 0;
+}
+
+int vtap_change_delete(struct vtap_change *c, struct vtap_object *object)
+{
+	return delete_object(c, object, vtap_change_delete_key);
+}
+
+int vtap_change_delete_after(struct vtap_change *c, struct vtap_object *object)
+{
+	return delete_object(c, object, vtap_change_delete_key_after);
 }

@@ -23,6 +23,11 @@ int vtap_change_put(struct vtap_change *c, const struct vtap_kind *kind, json_t 
 		    struct vtap_object **ret_object);
 /* Also its name. Who refers to it is the caller's care. */
 int vtap_change_delete(struct vtap_change *c, struct vtap_object *object);
+/*
+ * The same behind the change's own transaction, in as many as are needed: of what is nobody's without something that the change
+ * deletes itself. A crash may leave some of them behind.
+ */
+int vtap_change_delete_after(struct vtap_change *c, struct vtap_object *object);
 /* Other keys of the store: uniqueness, rule chunks, tokens, audit. Values are copied. -E2BIG: VTAP_STORE_OPERATIONS_MAX ... */
 int vtap_change_require_absent(struct vtap_change *c, const char *key);
 int vtap_change_put_key(struct vtap_change *c, const char *key, const void *value, size_t value_bytes);

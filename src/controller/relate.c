@@ -337,22 +337,17 @@ int vtap_relate_put(struct vtap_call *call, const struct vtap_object *before, js
 	return r;
 }
 
-struct cascade {
-	struct vtap_change *change;
-};
-
 static int delete_key(struct vtap_object *key, void *userdata)
 {
-	const struct cascade *c = userdata;
+	struct vtap_change *change = userdata;
 	int r;
 
-	r = vtap_access_delete_secret(c->change, key->id);
-	return r < 0 ? r : vtap_change_delete(c->change, key);
+	r = vtap_access_delete_secret(change, key->id);
+	return r < 0 ? r : vtap_change_delete_after(change, key);
 }
 
 int vtap_relate_cascade(struct vtap_call *call, struct vtap_change *change, struct vtap_object *object)
 {
-	struct cascade c = {.change = change};
 	int r;
 
 	if (strcmp(object->kind->name, "user") != 0)
@@ -360,9 +355,7 @@ int vtap_relate_cascade(struct vtap_call *call, struct vtap_change *change, stru
 	r = check_last_admin(call, object, NULL);
 	if (r >= 0)
 		r = vtap_objects_referrers(call->controller->objects, object->id, vtap_kind_find("key"), delete_key,
-					   &c);
-	if (r == -E2BIG)
-		return vtap_call_fail(call, -EBUSY, NULL, "the user has too many access keys: delete them first");
+					   change);
 	if (r >= 0)
 		r = vtap_access_delete_tokens(change, object->id, NULL);
 	return r < 0 ? r : vtap_access_delete_password(change, object->id);

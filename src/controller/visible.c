@@ -12,6 +12,7 @@
 #include "controller/feed.h"
 #include "model/value.h"
 
+#define KINDS_STRLEN 128
 #define NAMED_MAX 4 /* ids that a refusal of an ambiguous name lists */
 
 enum vtap_role vtap_call_role_in(const struct vtap_call *call, const char *project)
@@ -134,19 +135,52 @@ static void naming_find(struct naming *n, const struct vtap_call *call, const st
 			naming_add(n, vtap_objects_named(o, kind, object->id, text));
 }
 
+/* "interface subnet wire" as "interface, subnet or wire" */
+static const char *either(const char *kinds, char buffer[KINDS_STRLEN])
+{
+	size_t used = 0;
+
+	*buffer = '\0';
+	while (*kinds && used < KINDS_STRLEN) {
+		size_t length = strcspn(kinds, " ");
+		bool last = !kinds[length];
+
+		used += (size_t)snprintf(buffer + used, KINDS_STRLEN - used, "%s%.*s",
+					 used == 0 ? ""
+					 : last    ? " or "
+						   : ", ",
+					 (int)length, kinds);
+		kinds += length + !last;
+	}
+	return buffer;
+}
+
+/* None of them belongs to a project. */
+static bool is_global(const char *kinds)
+{
+	for (const struct vtap_kind *k = vtap_kinds; k->name; k++)
+		if (vtap_kind_is_among(k, kinds) && !(k->flags & VTAP_KIND_GLOBAL))
+			return false;
+	return true;
+}
+
 int vtap_call_resolve(const char *kinds, const char *text, char ret_id[VTAP_ID_STRLEN], struct vtap_error *reterr,
 		      void *userdata)
 {
-	char quoted[VTAP_ERROR_QUOTE_STRLEN];
+	char quoted[VTAP_ERROR_QUOTE_STRLEN], words[KINDS_STRLEN];
 	const struct vtap_call *call = userdata;
 	struct naming n = {};
 
 	for (const struct vtap_kind *k = vtap_kinds; k->name; k++)
 		if (vtap_kind_is_among(k, kinds))
 			naming_find(&n, call, k, text);
+	/* Who is told a project's id, which cannot be guessed, may grant something to it. */
+	if (n.count == 0 && strcmp(kinds, "project") == 0 && vtap_id_is_valid(vtap_kind_find(kinds), text))
+		naming_add(&n, vtap_objects_get(call->controller->objects, text));
 	if (n.count == 0)
-		return vtap_error_set(reterr, -ENOENT, 0, NULL, "there is no %s \"%s\"%s", kinds,
-				      vtap_error_quote(text, quoted), *call->project ? " in the project" : "");
+		return vtap_error_set(reterr, -ENOENT, 0, NULL, "there is no %s \"%s\"%s", either(kinds, words),
+				      vtap_error_quote(text, quoted),
+				      *call->project && !is_global(kinds) ? " in the project" : "");
 	if (n.count > 1)
 		return vtap_error_set(reterr, -ENOTUNIQ, 0, NULL, "\"%s\" may mean %s: use the id",
 				      vtap_error_quote(text, quoted), n.ids);

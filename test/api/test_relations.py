@@ -8,6 +8,18 @@ from case import main
 
 
 class InUse(ApiCase):
+    def test_a_user_with_all_the_keys_there_may_be(self):
+        user = self.make_user("viewer")
+        for number in range(99):
+            self.admin.post("/v1/keys", {"user": user["id"], "name": f"{user['name']}-{number}"})
+        self.refused(409, "POST", "/v1/keys", {"user": user["id"]}, "user", "100 keys")
+        self.admin.delete(f"/v1/users/{user['id']}")
+        self.assertEqual(self.admin.get(f"/v1/keys?user={user['id']}")["total"], 0)
+        self.refused(401, "GET", "/v1/whoami", client=user["client"])
+        # Their names are free.
+        made = self.admin.post("/v1/keys", {"name": f"{user['name']}-7"})["id"]
+        self.admin.delete(f"/v1/keys/{made}")
+
     def test_deleting_what_is_used(self):
         self.api.post("/v1/targets", {"name": "ids", "address": "10.9.0.1"})
         self.api.post("/v1/filters", {"name": "web"})
@@ -222,6 +234,22 @@ class Grants(ApiCase):
         self.admin.patch(f"/v1/projects/{owner}", {"grants": []})
         operator.post(f"/v1/sessions/{made['id']}/disable")
         self.refused(403, "POST", "/v1/sessions", body(interface), "sources[0]")
+
+    def test_a_grant_to_a_project_that_one_does_not_see(self):
+        other = self.admin.post("/v1/projects", {"name": unique("other")})
+        project_admin = self.make_user("admin")["client"]
+        path = f"/v1/projects/{self.project}"
+        self.assertEqual(project_admin.patch(path, {"grants": [other["id"]]})["grants"], [other["id"]])
+        self.refused(400, "PATCH", path, {"grants": [other["name"]]}, "grants[0]", f'no project "{other["name"]}"', client=project_admin)
+        self.refused(400, "PATCH", path, {"grants": ["proj-" + "0" * 17]}, "grants[0]", client=project_admin)
+        # That is all.
+        self.refused(404, "GET", f"/v1/projects/{other['id']}", client=project_admin)
+        self.refused(404, "GET", f"/v1/targets?project={other['id']}", client=project_admin)
+
+    def test_names_that_mean_nothing(self):
+        problem = self.refused(400, "POST", "/v1/sessions", {"number": 1, "sources": ["nowhere"], "target": self.target()}, "sources[0]")
+        self.assertEqual(problem["detail"], 'there is no interface, subnet, network or wire "nowhere" in the project')
+        self.refused(400, "POST", "/v1/interfaces", {"host": "nowhere"}, "host", 'there is no host "nowhere"')
 
     def test_what_is_told_of_other_projects(self):
         """Neither the names of what is not granted any more, nor the ids of others' sessions."""

@@ -279,6 +279,32 @@ static void test_secret(void **state)
 	core_end(&t.core);
 }
 
+static int delete_user_alone(struct vtap_change *c, void *userdata)
+{
+	const struct test *t = userdata;
+
+	return vtap_change_delete(c, vtap_objects_get(t->core.controller.objects, t->user));
+}
+
+/* As a crash leaves it that comes behind the user's own transaction. */
+static void test_keys_of_nobody_are_dropped(void **state)
+{
+	struct vtap_access *again = NULL;
+	char *secret = NULL;
+	struct test t;
+
+	(void)begin(&t);
+	assert_int_equal(vtap_access_new(&t.core.controller, &again), 0);
+	assert_non_null(vtap_objects_get(t.core.controller.objects, t.key));
+	again = vtap_access_free(again);
+	assert_int_equal(core_write(&t.core, delete_user_alone, &t, false), 0);
+	assert_int_equal(vtap_access_new(&t.core.controller, &again), 0);
+	assert_null(vtap_objects_get(t.core.controller.objects, t.key));
+	assert_int_equal(vtap_access_secret(&t.core.controller, t.key, &secret), -ENOENT);
+	vtap_access_free(again);
+	core_end(&t.core);
+}
+
 static struct vtap_addr address(const char *text)
 {
 	struct vtap_addr a;
@@ -403,6 +429,7 @@ int main(void)
 	    cmocka_unit_test(test_many_tokens),
 	    cmocka_unit_test(test_all_but_one),
 	    cmocka_unit_test(test_secret),
+	    cmocka_unit_test(test_keys_of_nobody_are_dropped),
 	    cmocka_unit_test(test_all_of_the_batch),
 	    cmocka_unit_test(test_ended_in_the_batch),
 	    cmocka_unit_test(test_many_in_one_batch),
