@@ -67,13 +67,24 @@ static int entries_show(struct vtap_cli *cli, const struct vtap_invocation *i, c
 	return status;
 }
 
+/* The log is read from its older end: what was asked for is what stands last. */
+static json_t *latest_of(const json_t *entries, uint64_t limit)
+{
+	size_t count = json_array_size(entries), first = limit > 0 && limit < count ? count - (size_t)limit : 0;
+	json_t *latest = json_array();
+
+	for (size_t i = first; i < count; i++)
+		json_array_append(latest, json_array_get(entries, i));
+	return latest;
+}
+
 int vtap_cmd_audit_list(struct vtap_cli *cli, const struct vtap_invocation *i)
 {
 	VTAP_CLEANUP(vtap_request_done) struct vtap_request request = {};
 	const char *since = vtap_invocation_text(i, "since");
 	_cleanup_free_ char *path = NULL, *encoded = NULL;
 	struct vtap_ask ask = {.method = "GET"};
-	json_t *entries = NULL;
+	json_t *entries = NULL, *latest;
 	char text[64];
 	int status;
 
@@ -83,9 +94,12 @@ int vtap_cmd_audit_list(struct vtap_cli *cli, const struct vtap_invocation *i)
 	    asprintf(&path, "%s%csince=%s", request.path, strchr(request.path, '?') ? '&' : '?', encoded) < 0)
 		return vtap_show_memory(cli);
 	ask.path = path;
-	status = vtap_ask_list(cli, &ask, vtap_invocation_number(i, "limit", 0), &entries);
-	if (status == VTAP_EXIT_DONE)
-		status = entries_show(cli, i, entries);
+	status = vtap_ask_list(cli, &ask, 0, &entries);
+	if (status != VTAP_EXIT_DONE)
+		return status;
+	latest = latest_of(entries, vtap_invocation_number(i, "limit", 0));
+	status = entries_show(cli, i, latest);
+	json_decref(latest);
 	json_decref(entries);
 	return status;
 }

@@ -71,7 +71,7 @@ static const struct vtap_option options_audit[] = {
     {"since", 0, 0, "TIME|DURATION", 0, 0, NULL, "Not older, such as 2026-11-21T15:00:00Z or 2h (24h)"},
     {"user", 0, VTAP_OPTION_QUERY, "USER", 0, 0, "@user", "Only what this user did"},
     {"resource", 0, VTAP_OPTION_QUERY, "ID", 0, 0, NULL, "Only what concerns the resource with this id"},
-    {"limit", 0, 0, "N", 1, COUNT_MAX, NULL, "Show at most so many, the first of them"},
+    {"limit", 0, 0, "N", 1, COUNT_MAX, NULL, "Show at most so many, the latest of them"},
     {},
 };
 

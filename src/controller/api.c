@@ -11,6 +11,7 @@
 
 #include "basic/log.h"
 #include "controller/access.h"
+#include "controller/audit.h"
 #include "controller/call_private.h"
 #include "controller/feed.h"
 
@@ -291,6 +292,29 @@ static int on_request(const struct vtap_http_request *request, struct vtap_http_
 	return 0;
 }
 
+/* What no route has seen: for the log, if it would have changed something, and somebody who is known has sent it. */
+static void on_refused(const struct vtap_http_request *request, unsigned status, const char *detail, void *userdata)
+{
+	struct vtap_api *a = userdata;
+	struct vtap_http_request copy = *request;
+	const struct vtap_api_route route = {.method = request->method, .path = "/"};
+	struct vtap_call call = {.controller = a->controller, .request = &copy, .route = &route};
+
+	if (!request->method || strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0 ||
+	    status >= 500 || vtap_access_authenticate(a->controller->access, request, &call.principal, NULL) < 0)
+		return;
+	if (!copy.path)
+		copy.path = "(not readable)";
+	vtap_addr_format(&request->peer, call.peer);
+	if (select_project(&call) < 0)
+		*call.project = '\0';
+	json_decref(call.answer);
+	call.status = status;
+	call.answer = vtap_problem_make(NULL, status, NULL, detail ? detail : "this path does not take the method");
+	vtap_audit_refused(a->controller->audit, &call);
+	json_decref(call.answer);
+}
+
 static const struct vtap_kind *kind_of_path(const char *path)
 {
 	char plural[64];
@@ -386,6 +410,7 @@ static int listen_on(struct vtap_api *a, const struct vtap_http_tls *tls, struct
 	    .idle_ms = IDLE_MS,
 	    .body_share_max_bytes = BODY_SHARE_BYTES,
 	    .admit = admit,
+	    .refused = on_refused,
 	    .headers = security_headers,
 	    .problems = true,
 	};

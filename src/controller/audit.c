@@ -187,6 +187,7 @@ static json_t *entry_of(int64_t time_s, const struct vtap_call *call, const stru
 static void outcome_set(json_t *entry, const struct vtap_call *call, int r)
 {
 	const json_t *detail = json_object_get(call->answer, "detail");
+	const json_t *field = json_object_get(call->answer, "field");
 	unsigned status = call->status;
 
 	if (r < 0 && status < 400)
@@ -196,6 +197,8 @@ static void outcome_set(json_t *entry, const struct vtap_call *call, int r)
 		(void)json_object_set_new(entry, "status", json_integer((json_int_t)status));
 	if (r < 0 && detail)
 		(void)json_object_set(entry, "reason", (json_t *)detail);
+	if (r < 0 && field)
+		(void)json_object_set(entry, "field", (json_t *)field);
 	if (call->audit)
 		(void)json_object_set(entry, "detail", call->audit);
 }

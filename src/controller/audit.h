@@ -3,7 +3,8 @@
 
 /*
  * The audit log: one entry for every write that was committed or refused, for what acts beyond the store (captures, checks),
- * and for every request that was refused for who it came from; under "audit/TIME", never changed, deleted when older than the
+ * for every request that was refused for who it came from, and for what the HTTP server refuses of a write by somebody who is
+ * known; under "audit/TIME", never changed, deleted when older than the
  * retention. An entry has the project of the object that it is about. Floods of refusals are counted, see audit_refusals.h: the
  * counts are entries, too.
  */

@@ -66,6 +66,23 @@ class Audit(ApiCase):
     def login(self, user, password):
         return self.client(self.controller.anonymous().post("/v1/login", {"user": user, "password": password})["token"])
 
+    def test_refusals_of_the_server_itself(self):
+        """What no route sees, by somebody who is known; and the field, where there is one."""
+        operator = self.make_user("operator")
+        self.refused(404, "POST", "/v1/nothing", {}, client=operator["client"])
+        answer = operator["client"].request("DELETE", "/v1/targets")
+        self.assertEqual(answer.status, 405)
+        self.refused(413, "POST", "/v1/targets", b" " * 300000, client=operator["client"])
+        self.refused(400, "POST", "/v1/targets?dry_run=maybe", {"address": "10.9.0.1"}, "dry_run", client=operator["client"])
+        self.refused(400, "POST", "/v1/targets", {"address": "x"}, "address", client=operator["client"])
+        self.refused(404, "GET", "/v1/nothing", client=operator["client"])
+        self.refused(404, "POST", "/v1/nothing", {}, client=self.controller.anonymous())
+        entries = [(entry["status"], entry["method"], entry["path"], entry.get("field")) for entry in self.refused_entries()]
+        self.assertEqual(entries, [(404, "POST", "/v1/nothing", None), (405, "DELETE", "/v1/targets", None),
+                                   (413, "POST", "/v1/targets", None), (400, "POST", "/v1/targets", "dry_run"),
+                                   (400, "POST", "/v1/targets", "address")])
+        self.assertEqual({entry["user"] for entry in self.refused_entries()}, {operator["id"]})
+
     def test_what_is_no_refusal(self):
         """Who reads and finds nothing, or asks for nonsense, is refused nothing that concerns others."""
         self.session()

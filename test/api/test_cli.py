@@ -195,6 +195,10 @@ class ResourcesTest(CliCase):
         entry = self.vtap.json("audit", "list", "--since", "1h")[-1]
         self.assertEqual((entry["method"], entry["path"]), ("POST", "/v1/targets"))
         self.assertRegex(self.vtap("audit", "list"), r"admin +POST /v1/targets +done")
+        self.vtap("target", "update", "ids", "--ttl", "9")
+        last = self.vtap.json("audit", "list", "--limit", "2")
+        self.assertEqual([(entry["method"], entry["path"]) for entry in last],
+                         [("POST", "/v1/targets"), ("PATCH", "/v1/targets/ids")])
         self.vtap("audit", "list", "--since", "yesterday", status=REFUSED)
 
 
