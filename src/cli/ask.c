@@ -52,6 +52,10 @@ static const char *advice(unsigned http, const struct vtap_settings *s)
 		return "; vtap login asks for the password again";
 	if (s->user)
 		return "; look at VTAP_ACCESS_KEY_ID and VTAP_SECRET_ACCESS_KEY, or the profile's access key";
+	if (s->profile.token || s->profile.access_key_id)
+		return "; what the profile holds is for the profile's url alone: change that, use vtap login, or set "
+		       "VTAP_ACCESS_KEY_ID "
+		       "and VTAP_SECRET_ACCESS_KEY";
 	return "; use vtap login, or set VTAP_ACCESS_KEY_ID and VTAP_SECRET_ACCESS_KEY";
 }
 

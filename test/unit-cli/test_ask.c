@@ -2,6 +2,7 @@
 
 /* What becomes of a request that is not simply done. */
 
+#include "cli/ask.h"
 #include "fake.h"
 
 #define TARGET "{\"id\":\"tmt-00000000000000001\",\"name\":\"ids\",\"address\":\"10.0.0.1\",\"version\":1}"
@@ -79,11 +80,27 @@ static void test_refusals(void **state)
 	}
 }
 
+/* The profile's key is not sent to another controller; the refusal says so. */
+static void test_withheld_key(void **state)
+{
+	struct vtap_client_answer answer = {.status = 401, .body = PROBLEM(401, "", "who are you")};
+	struct vtap_settings settings = {.url = "https://a", .profile = {.url = "https://b", .access_key_id = "key-1"}};
+	const struct vtap_ask ask = {.method = "GET", .path = "/v1/sessions"};
+	struct vtap_refusal refusal;
+
+	vtap_ask_explain(&answer, &ask, &settings, &refusal);
+	assert_non_null(strstr(refusal.text, "who are you; what the profile holds is for the profile's url alone"));
+	settings.profile = (struct vtap_profile){};
+	vtap_ask_explain(&answer, &ask, &settings, &refusal);
+	assert_null(strstr(refusal.text, "profile's url"));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_waiting),
 	    cmocka_unit_test(test_refusals),
+	    cmocka_unit_test(test_withheld_key),
 	};
 
 	return cmocka_run_group_tests_name("ask", tests, NULL, NULL);
