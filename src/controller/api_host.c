@@ -227,6 +227,10 @@ static int post_adopt(struct vtap_call *call, struct vtap_change *change)
 	struct vtap_error e = {};
 	int r;
 
+	/* Before anything is told of what hosts have. */
+	if (!call->principal.system_admin)
+		return vtap_call_fail(call, -EACCES, "device",
+				      "only a system admin can say at which device of a host an interface is");
 	if (!host_text || !device_text)
 		return vtap_call_fail(call, -EINVAL, host_text ? "device" : "host", "is required: a text");
 	r = vtap_call_resolve("host", host_text, host_id, &e, call);

@@ -200,6 +200,22 @@ static bool is_good(struct vtap_controller *c, const char *path)
 	return good;
 }
 
+/* Whether there is nothing, or nothing but a key that a vtapd has written: one that is good no more is replaced. */
+static bool is_replaceable(const char *path)
+{
+	json_t *value = json_load_file(path, JSON_REJECT_DUPLICATES, NULL);
+	const char *key = json_string_value(json_object_get(value, "access_key_id"));
+	const char *secret = json_string_value(json_object_get(value, "secret_access_key"));
+	struct stat s;
+	bool ours = json_object_size(value) == 2 && key && secret && vtap_id_is_valid(vtap_kind_find("key"), key) &&
+		    strlen(secret) == VTAP_ACCESS_SECRET_CHARACTERS;
+
+	json_decref(value);
+	if (lstat(path, &s) < 0)
+		return errno == ENOENT;
+	return S_ISREG(s.st_mode) && (ours || s.st_size == 0);
+}
+
 /* Under another name first: who waits for the file finds a whole one. */
 static int bootstrap_write(const char *path, const struct bootstrap *b)
 {
@@ -231,6 +247,10 @@ int vtap_bootstrap_key(struct vtap_controller *c, const char *path, struct vtap_
 
 	if (is_good(c, path))
 		return 0;
+	if (!is_replaceable(path))
+		return vtap_error_set(
+		    reterr, -EEXIST, 0, "--bootstrap-key",
+		    "%s is there and holds no access key of a vtapd: it is left alone; name another file", path);
 	if (!b.admin)
 		return vtap_error_set(reterr, -ENOENT, 0, "--bootstrap-key", "there is no system admin for a key");
 	r = vtap_write_now(c, &write);

@@ -22,6 +22,7 @@ const struct vtap_attribute vtap_target_attributes[] = {
     {.name = "mtu",
      .type = VTAP_TYPE_NUMBER,
      .max = VTAP_MTU_MAX,
+     .least = VTAP_MTU_MIN_IPV4,
      .standard = "0",
      .help = "largest outer packet on the way, 576 and more; 0 = that of device and route"},
     {.name = "df", .type = VTAP_TYPE_BOOL, .standard = "false", .help = "whether outer packets must not be fragmented"},
@@ -260,17 +261,14 @@ int vtap_target_check(const struct vtap_kind *kind, const json_t *resource, stru
 	struct vtap_config config = {};
 	struct vtap_target target = {};
 	struct vtap_place root = {.value = resource, .reterr = reterr, .config = &config};
-	struct vtap_place interface = vtap_place_member(&root, "interface"), mtu = vtap_place_member(&root, "mtu");
+	struct vtap_place interface = vtap_place_member(&root, "interface");
 	struct vtap_place address = vtap_place_member(&root, "address");
-	json_int_t size = json_integer_value(mtu.value);
 	int r;
 
 	if (json_is_string(address.value) == json_is_string(interface.value))
 		return vtap_place_fail(&address, -EINVAL,
 				       json_is_string(address.value) ? "must not be given together with interface"
 								     : "is required, unless interface is given");
-	if (size > 0 && size < VTAP_MTU_MIN_IPV4)
-		return vtap_place_fail_value(&mtu, "0 or %d..%d", VTAP_MTU_MIN_IPV4, VTAP_MTU_MAX);
 	r = vtap_file_form(kind, resource, &form);
 	if (r < 0)
 		return vtap_place_fail(&root, r, "out of memory");

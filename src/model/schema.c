@@ -33,22 +33,28 @@ static int check_known(const struct vtap_place *p, const struct members *m)
 {
 	const char *names[VTAP_PLACE_NAMES_MAX + 1], *key;
 	const struct vtap_attribute *a = NULL;
-	size_t n = 0, known;
+	size_t n = 0, settable = 0, known;
 	json_t *value;
 
 	if (!json_is_object(p->value))
 		return vtap_place_fail_value(p, "an object");
-	while ((a = next_member(m, a)) && n < VTAP_PLACE_NAMES_MAX)
-		names[n++] = a->name;
-	names[n] = NULL;
+	/* Those that can be given stand first, and are the ones that a refusal names. */
+	for (unsigned computed = 0; computed < 2; computed++) {
+		settable = computed ? n : 0;
+		while ((a = next_member(m, a)) && n < VTAP_PLACE_NAMES_MAX)
+			if (!(a->flags & VTAP_ATTRIBUTE_COMPUTED) == !computed)
+				names[n++] = a->name;
+	}
 	json_object_foreach((json_t *)p->value, key, value)
 	{
 		struct vtap_place member = vtap_place_member(p, key);
 
 		for (known = 0; known < n && strcmp(names[known], key) != 0; known++)
 			;
-		if (known == n)
-			return vtap_place_fail_unknown(&member, names);
+		if (known < n)
+			continue;
+		names[settable] = NULL;
+		return vtap_place_fail_unknown(&member, names);
 	}
 	return 0;
 }

@@ -64,6 +64,7 @@ struct vtap_attribute {
 	enum vtap_type type;
 	unsigned flags;
 	uint64_t min, max;
+	uint64_t least; /* of a number: besides 0, which stands for something else, at least that; 0 = min */
 	unsigned min_items, max_items;
 	const char *standard; /* the default as JSON text; NULL = null (absent) */
 	const struct vtap_word *words;

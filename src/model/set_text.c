@@ -80,6 +80,18 @@ static int make_tags(const struct option *o, const char *text, json_t **ret_valu
 
 static int make_one(const struct option *o, const struct vtap_attribute *a, const char *text, json_t **ret_value);
 
+static int fail_parts(const struct option *o, const struct vtap_attribute *a)
+{
+	char parts[128] = "";
+
+	for (const struct vtap_attribute *m = a->attributes; m->name; m++) {
+		size_t used = strlen(parts);
+
+		snprintf(parts + used, sizeof(parts) - used, "%s%s", used ? "=" : "", m->name);
+	}
+	return vtap_error_set(o->reterr, -EINVAL, 0, o->path, "must be %s, and more of these behind commas", parts);
+}
+
 /* An object of a list: its members in the order of the table, with '=' between them. */
 static int make_object(const struct option *o, const struct vtap_attribute *a, const char *text, json_t **ret_value)
 {
@@ -101,6 +113,9 @@ static int make_object(const struct option *o, const struct vtap_attribute *a, c
 	}
 	if (text)
 		return fail(o, -EINVAL, "has an '=' too many");
+	for (const struct vtap_attribute *m = a->attributes; m->name; m++)
+		if ((m->flags & VTAP_ATTRIBUTE_REQUIRED) && !json_object_get(object, m->name))
+			return fail_parts(o, a);
 	*ret_value = VTAP_STEAL(object);
 	return 0;
 }

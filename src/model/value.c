@@ -199,11 +199,15 @@ static int normalize_name(const struct vtap_place *p, const struct vtap_attribut
 static int normalize_number(const struct vtap_place *p, const struct vtap_attribute *a, json_t **ret_value)
 {
 	json_int_t given = json_integer_value(p->value);
+	uint64_t min = VTAP_MAX(a->min, a->least);
+	const char *zero = a->least > 0 ? "0 or " : "";
 
 	if (!json_is_integer(p->value))
-		return vtap_place_fail_value(p, "a number %" PRIu64 "..%" PRIu64, a->min, a->max);
-	if (given < 0 || (uint64_t)given < a->min || (uint64_t)given > a->max)
-		return vtap_place_fail_value(p, "%" PRIu64 "..%" PRIu64, a->min, a->max);
+		return vtap_place_fail_value(p, "a number %s%" PRIu64 "..%" PRIu64, zero, min, a->max);
+	if (given == 0 && a->least > 0)
+		return give_same(p, ret_value);
+	if (given < 0 || (uint64_t)given < min || (uint64_t)given > a->max)
+		return vtap_place_fail_value(p, "%s%" PRIu64 "..%" PRIu64, zero, min, a->max);
 	return give_same(p, ret_value);
 }
 

@@ -63,6 +63,27 @@ class Start(ServerCase):
         self.assertEqual(controller.client().get("/v1/keys")["total"], 2)
         controller.client(key).get("/v1/whoami")
 
+    def test_a_file_that_is_no_key(self):
+        """What --bootstrap-key names is replaced only if it is a key of a vtapd, or nothing."""
+        controller = self.controller()
+        controller.stop()
+        other = {"access_key_id": "key-0123456789abcdef0", "secret_access_key": "x" * 40}
+        for text in ("important\n", "{}", json.dumps({**other, "more": 1}), json.dumps({**other, "access_key_id": "AKIA"}),
+                     json.dumps({**other, "secret_access_key": "short"})):
+            with open(controller.key_file, "w") as target:
+                target.write(text)
+            with self.assertRaises(ControllerFailed) as caught:
+                controller.start()
+            self.assertIn("holds no access key of a vtapd", str(caught.exception))
+            with open(controller.key_file) as source:
+                self.assertEqual(source.read(), text)
+        for text in ("", json.dumps(other)):
+            with open(controller.key_file, "w") as target:
+                target.write(text)
+            controller.start()
+            controller.client().get("/v1/whoami")
+            controller.stop()
+
     def test_wrong_options(self):
         for arguments, text in ((["--listen", "nowhere"], "--listen"), (["--listen", "0.0.0.0:0"], "--insecure-listen"),
                                 (["--listen", "[::]:0"], "--insecure-listen"), (["--store", "paper"], "--store"),

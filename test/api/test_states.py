@@ -278,6 +278,14 @@ class DeviceTest(AgentCase):
         self.assertIsNone(shown["eth0"]["interface"])
         self.assertEqual(shown["tap1"]["behind"], [{"mac": "02:00:00:00:00:01", "addresses": []}])
 
+    def test_adopt_tells_nothing_of_devices(self):
+        """Who may not say where interfaces are does not learn which devices there are, either."""
+        agent, operator = self.agent(), self.make_user("operator")["client"]
+        agent.report(devices=[device("tap1", "02:00:00:00:01:01")])
+        said = [self.refused(403, "POST", "/v1/interfaces/adopt", {"host": host, "device": name}, client=operator)["detail"]
+                for host in (agent.host, "nowhere") for name in ("tap1", "tap9")]
+        self.assertEqual(len(set(said)), 1)
+
     def test_adopt(self):
         agent = self.agent()
         agent.report(devices=[device("tap1", "02:00:00:00:01:01", addresses=["10.0.0.5"]),

@@ -66,6 +66,8 @@ static const struct unit_resource_bad bad[] = {
      "must be a unicast address of this host"},
     {"target", NULL, "{'interface': '" UNIT_ID("eni") "', 'local': '::'}", "local", "must be a unicast address"},
     {"target", NULL, "{'address': '10.0.0.1', 'mtu': 1}", "mtu", "must be 0 or 576..9216, not 1"},
+    {"target", NULL, "{'address': '10.0.0.1', 'mtu': 9217}", "mtu", "must be 0 or 576..9216, not 9217"},
+    {"target", NULL, "{'address': '10.0.0.1', 'mtu': 'x'}", "mtu", "must be a number 0 or 576..9216, not"},
     {"target", NULL, "{'address': '10.0.0.1', 'mtu': 575}", "mtu", "must be 0 or 576..9216, not 575"},
     {"target", NULL, "{'address': '2001:db8::1', 'mtu': 1279}", "mtu", "must be 1280..9216 with an IPv6 address"},
     {"target", "{'address': '10.0.0.1', 'mtu': 600}", "{'address': '2001:db8::1'}", "mtu", "must be 1280..9216"},

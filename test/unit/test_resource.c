@@ -72,8 +72,7 @@ static const struct unit_resource_bad bad[] = {
     {"host", NULL, "null", "", "must be an object"},
     {"host", NULL, "'x'", "", "must be an object, not \"x\""},
     {"host", NULL, "{'nam': 'x'}", "nam", "did you mean \"name\"?"},
-    {"guest", NULL, "{'colour': 'red'}", "colour",
-     "unknown key; known are id, name, description, tags, project, host, created, updated, version"},
+    {"guest", NULL, "{'colour': 'red'}", "colour", "unknown key; known are name, description, tags, host"},
     {"session", NULL, "{" SESSION ", 'encapsulation': {'nvi': 5}}", "encapsulation.nvi", "did you mean \"vni\"?"},
     {"session", NULL, "{" SESSION ", 'encapsulation': 5}", "encapsulation", "must be an object, not 5"},
     {"network", NULL, "{'cidrs': '10.0.0.0/8'}", "cidrs", "must be a list, not \"10.0.0.0/8\""},
@@ -393,7 +392,8 @@ static void step_over(const struct vtap_kind *kind, const char *least, const cha
 		object = json_object();
 		json_object_set_new(input, outer, object);
 	}
-	snprintf(range, sizeof(range), "must be %ju..%ju, not ", (uintmax_t)a->min, (uintmax_t)a->max);
+	snprintf(range, sizeof(range), "must be %s%ju..%ju, not ", a->least > 0 ? "0 or " : "",
+		 (uintmax_t)VTAP_MAX(a->min, a->least), (uintmax_t)a->max);
 	json_object_set_new(object, member, json_integer((json_int_t)a->max + 1));
 	unit_resource_refused(kind->name, NULL, input, -EINVAL, path, range);
 	json_object_set_new(object, member, json_integer((json_int_t)a->min - 1));

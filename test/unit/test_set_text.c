@@ -37,7 +37,6 @@ static void test_set(void **state)
 	    {"network", "routes", "10.0.0.0/8=nat-1,::/0=nat-2",
 	     "{'routes': [{'destination': '10.0.0.0/8', 'gateway': 'nat-1'},"
 	     " {'destination': '::/0', 'gateway': 'nat-2'}]}"},
-	    {"network", "routes", "10.0.0.0/8", "{'routes': [{'destination': '10.0.0.0/8'}]}"},
 	    {"user", "roles", "default=viewer", "{'roles': [{'project': 'default', 'role': 'viewer'}]}"},
 	    {"user", "password", "a,b=c", "{'password': 'a,b=c'}"},
 	    {"rule", "destination_ports", "80-443", "{'destination_ports': '80-443'}"},
@@ -91,6 +90,8 @@ static void test_refused(void **state)
 	    {"session", "description", "\xff", "must be text in UTF-8"},
 	    {"session", "tags", "a=\xff", "must be text in UTF-8"},
 	    {"user", "roles", "a=viewer=b", "has an '=' too many"},
+	    {"network", "routes", "10.0.0.0/8", "must be destination=gateway, and more of these behind commas"},
+	    {"network", "routes", "10.0.0.0/8=nat-1,::/0", "must be destination=gateway"},
 	};
 
 	for (size_t i = 0; i < VTAP_ARRAY_SIZE(rows); i++) {
