@@ -79,6 +79,7 @@ struct vtap_pinned_maps {
 	int fds[VTAP_MAP_MAX];
 	bool found; /* there are pins at all */
 	bool usable; /* all of them, of this layout */
+	bool known; /* the secret is that of the programs that an earlier process left */
 	uint32_t secret;
 };
 
@@ -266,7 +267,8 @@ static int dataplane_load(struct vtap_dataplane *d, struct vtap_pinned_maps *pin
 			return r;
 	}
 	/* The old program may still clone while the new one finishes: both must know copies by the same secret. */
-	if (!pins->secret && getrandom(&pins->secret, sizeof(pins->secret), 0) != sizeof(pins->secret))
+	pins->known = pins->secret;
+	if (!pins->known && getrandom(&pins->secret, sizeof(pins->secret), 0) != sizeof(pins->secret))
 		return -EIO;
 	pins->secret |= 1;
 	d->skeleton->rodata->vtap_secret = pins->secret;
@@ -319,9 +321,14 @@ static int pin_dirs_make(const char *pin_dir, struct vtap_error *reterr)
 	return 0;
 }
 
-/* What is attached by the other kind of hook will be detached and attached anew: no source may clone meanwhile. */
-static bool other_kind_attached(const struct vtap_dataplane *d)
+/*
+ * What is attached by the other kind of hook will be detached and attached anew, and without the secret the new programs do not
+ * know the copies of the old ones: no source may clone meanwhile.
+ */
+static bool sources_must_stop(const struct vtap_dataplane *d, const struct vtap_pinned_maps *pins)
 {
+	if (!pins->known)
+		return true;
 	for (size_t i = 0; i < d->attached_count; i++) {
 		if (!d->attached[i].a.preference != d->tcx)
 			return true;
@@ -368,7 +375,7 @@ int vtap_dataplane_open(const struct vtap_dataplane_options *options, struct vta
 	if (r < 0)
 		return load_error(reterr, r);
 	r = vtap_dataplane_attachments_load(d);
-	if (r >= 0 && other_kind_attached(d))
+	if (r >= 0 && sources_must_stop(d, &pins))
 		r = vtap_dataplane_sources_stop(d);
 	if (r >= 0)
 		r = vtap_dataplane_leftovers_stop(d);

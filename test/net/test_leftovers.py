@@ -4,6 +4,8 @@ What earlier agents have left that nothing tells of, and what one of another hoo
 leaves without outer headers meanwhile. A clsact qdisc goes with the last who uses it, if we have made it.
 """
 
+import signal
+
 from case import main, skip
 from foreign import Program
 from host import config, has_tcx, session, total
@@ -55,6 +57,8 @@ class Killed:
         agent = self.agent(config(BOTH))
         agent.kill9()
         agent.lose_pins()
+        if self.HOOK == "tcx":
+            wait_until(lambda: not self.ours(), 5, "links to go with their pins")
         self.replaced(agent)
         agent.stop()
         agent.detach()
@@ -152,8 +156,10 @@ class Qdiscs(LeftoverCase):
         self.host.tc("qdisc add dev v1 clsact")
         agent = self.agent(config(session(), session("second", number=2, sources=[{"device": "v2"}])))
         self.host.tc("filter add dev uA ingress pref 7 protocol all u32 match u32 0 0 flowid 1:1")
+        agent.process.send_signal(signal.SIGSTOP)  # or it puts its own there in between
         self.host.tc("qdisc del dev v2 clsact")
         self.host.tc("qdisc add dev v2 clsact")
+        agent.process.send_signal(signal.SIGCONT)
         agent.wait_status(lambda status: ("v2", "ingress") in self.ours(), what="v2 attached again")
         self.assertEqual(self.qdiscs(), {"v2", *self.OURS})
         agent.stop()

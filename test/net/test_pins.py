@@ -84,6 +84,27 @@ class Incomplete:
             self.again()
 
 
+    def test_start_with_many_devices(self):
+        """
+        Taking them over lasts, and packets pass meanwhile: who finishes copies must know those of who makes them, though what both
+        knew them by was in the maps.
+        """
+        names = [f"x{number}" for number in range(30)]
+        self.host.ip(*[f"link add {name} type veth peer name p{name}" for name in names])
+        sources = [{"device": name} for name in (*names[:15], "v2", "v1", *names[15:])]
+        agent = self.agent(config({**EVERYTHING, "sources": sources}))
+        agent.stop()
+        self.lose(agent, "maps")
+        with self.bare() as bare:
+            streams = self.streams()
+            self.started(agent)
+            with self.capture() as capture:
+                capture.wait(20)
+            for stream in streams:
+                stream.stop()
+        self.assertEqual(len(bare.frames), 0)
+
+
 class IncompleteTcx(Incomplete, PinCase):
     HOOK = "tcx"
 
