@@ -40,17 +40,12 @@ class Keys(ApiCase):
         self.refused(409, "POST", "/v1/keys", {}, "user", "100 keys", client=user["client"])
 
     def test_with_their_user(self):
-        """More than one transaction holds: told in a sentence, and nothing has changed."""
+        """They end with it, more of them too than one transaction holds."""
         user = self.admin.post("/v1/users", {"name": unique("user")})["id"]
         keys = [self.admin.post("/v1/keys", {"user": user})["id"] for _ in range(65)]
-        self.refused(409, "DELETE", f"/v1/users/{user}", text="too many access keys")
-        self.admin.delete(f"/v1/keys/{keys.pop()}")
-        self.refused(413, "DELETE", f"/v1/users/{user}", text="in smaller steps")
-        self.assertEqual(len(self.admin.all(f"/v1/keys?user={user}")), len(keys))
-        for _ in range(4):
-            self.admin.delete(f"/v1/keys/{keys.pop()}")
         self.admin.delete(f"/v1/users/{user}")
-        self.refused(404, "GET", f"/v1/keys/{keys[0]}", client=self.admin)
+        for key in (keys[0], keys[-1]):
+            self.refused(404, "GET", f"/v1/keys/{key}", client=self.admin)
 
     def test_wrong_credentials(self):
         key, secret = self.make_user("viewer")["key"]
