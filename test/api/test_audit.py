@@ -7,6 +7,7 @@ import time
 from base import STORE, ApiCase, unique
 from case import main
 from controller import Controller
+from lab import wait_until
 
 
 class Audit(ApiCase):
@@ -49,6 +50,8 @@ class Audit(ApiCase):
         self.refused(409, "GET", f"/v1/sessions/{session}/capture")
         self.refused(400, "POST", "/v1/targets", "{")
         self.refused(415, "POST", "/v1/targets", "{}", headers={"Content-Type": "text/plain"})
+        # The server's own refusal is written down when the request has ended, which may be after its answer is there.
+        wait_until(lambda: self.refused_entries()[-1]["status"] == 415, 10, "the last refusal in the log")
         entries = self.refused_entries()
         self.assertEqual([(entry["status"], entry["method"], entry.get("resource")) for entry in entries],
                          [(403, "GET", session), (403, "POST", session), (403, "GET", None), (409, "POST", session),
