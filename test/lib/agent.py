@@ -16,6 +16,8 @@ PROJECT = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
 PROGRAM = os.environ.get("VTAP_AGENT") or os.path.join(PROJECT, "build", "bin", "vtap-agent")
 
 
+# An emulated machine takes long to verify the programs.
+START_S = 120 if os.environ.get("VTAP_TEST_SMALL") == "1" else 20
 STAGE_DEVICES = {"vtap-near", "vtap-far", "vtap-end"}  # bridge, its port, and the end that leads nowhere
 
 
@@ -59,7 +61,7 @@ class Agent:
     def argv(self, *arguments):
         return [PROGRAM, *arguments, "--pin-dir", self.pin_dir, "--state-dir", self.state_dir]
 
-    def start(self, timeout_s=20, wait=True, join=None):
+    def start(self, timeout_s=START_S, wait=True, join=None):
         """Returns when the agent has said READY=1. join: the token by which it becomes one of the controller's."""
         before = len(self.notifications)
         mode = ["--controller", self.controller] if self.controller else ["--config", self.config_path]
