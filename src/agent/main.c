@@ -102,6 +102,13 @@ static void on_end(const struct argp_state *state, const struct arguments *argum
 		argp_error(state, "--join TOKEN needs --controller URL");
 }
 
+static const char *url_check(const struct argp_state *state, const char *url)
+{
+	if (strncmp(url, "http://", 7) && strncmp(url, "https://", 8))
+		argp_error(state, "--controller must be a URL such as https://controller:8750, not %s", url);
+	return url;
+}
+
 static error_t on_option(int key, char *value, struct argp_state *state)
 {
 	struct arguments *arguments = state->input;
@@ -112,9 +119,7 @@ static error_t on_option(int key, char *value, struct argp_state *state)
 		arguments->agent.config_path = value;
 		return 0;
 	case OPTION_CONTROLLER:
-		if (strncmp(value, "http://", 7) && strncmp(value, "https://", 8))
-			argp_error(state, "--controller must be a URL such as https://controller:8750, not %s", value);
-		arguments->agent.controller = value;
+		arguments->agent.controller = url_check(state, value);
 		return 0;
 	case OPTION_JOIN:
 		arguments->agent.join = value;

@@ -44,25 +44,48 @@ static void clean(char *text)
 }
 
 /* What the person who is not let in can do. */
-static const char *advice(unsigned http, const struct vtap_settings *s)
+static void advise(unsigned http, const struct vtap_settings *s, char *buffer, size_t size_bytes)
 {
+	const char *profile_url = s->profile.url ? s->profile.url : VTAP_URL_DEFAULT;
+
+	*buffer = '\0';
 	if (http != 401)
-		return "";
+		return;
 	if (s->bearer)
-		return "; vtap login asks for the password again";
-	if (s->user)
-		return "; look at VTAP_ACCESS_KEY_ID and VTAP_SECRET_ACCESS_KEY, or the profile's access key";
-	if (s->profile.token || s->profile.access_key_id)
-		return "; what the profile holds is for the profile's url alone: change that, use vtap login, or set "
-		       "VTAP_ACCESS_KEY_ID "
-		       "and VTAP_SECRET_ACCESS_KEY";
-	return "; use vtap login, or set VTAP_ACCESS_KEY_ID and VTAP_SECRET_ACCESS_KEY";
+		snprintf(buffer, size_bytes, "; vtap login asks for the password again");
+	else if (s->user)
+		snprintf(buffer, size_bytes,
+			 "; look at VTAP_ACCESS_KEY_ID and VTAP_SECRET_ACCESS_KEY, or the profile's access key");
+	else if (s->profile.token || s->profile.access_key_id)
+		snprintf(buffer, size_bytes,
+			 "; what the profile holds is for %s alone: change its url to %s, use vtap login, or set "
+			 "VTAP_ACCESS_KEY_ID and VTAP_SECRET_ACCESS_KEY",
+			 profile_url, s->url);
+	else
+		snprintf(buffer, size_bytes, "; use vtap login, or set VTAP_ACCESS_KEY_ID and VTAP_SECRET_ACCESS_KEY");
 }
 
 /* What stands between the client and the controller answers so when it does not find the controller. */
 static bool is_gateway_failure(unsigned http)
 {
 	return http == 502 || http == 504;
+}
+
+/* What a parameter of the request or an attribute is called where it was given. */
+static const char *option_of(const struct vtap_ask *ask, const char *field, char *buffer, size_t size_bytes)
+{
+	const struct vtap_option *o;
+	char name[VTAP_ATTRIBUTE_PATH_STRLEN];
+
+	if (!field || !*field)
+		return "";
+	snprintf(name, sizeof(name), "%s", field);
+	vtap_setting_dashes(name);
+	o = ask->command ? vtap_command_option(ask->command, name) : vtap_option_general(name);
+	if (!o || !name[1])
+		return vtap_setting_option_of(ask->kind, field, buffer, size_bytes);
+	snprintf(buffer, size_bytes, "--%s", o->name);
+	return buffer;
 }
 
 void vtap_ask_explain(const struct vtap_client_answer *answer, const struct vtap_ask *ask,
@@ -72,7 +95,7 @@ void vtap_ask_explain(const struct vtap_client_answer *answer, const struct vtap
 	const char *detail = json_string_value(json_object_get(problem, "detail"));
 	const char *title = json_string_value(json_object_get(problem, "title"));
 	const char *field = json_string_value(json_object_get(problem, "field"));
-	char option[VTAP_ATTRIBUTE_PATH_STRLEN + 2], status[64];
+	char option[2 * VTAP_ATTRIBUTE_PATH_STRLEN], status[64], advice[sizeof(ret->text)];
 
 	*ret = (struct vtap_refusal){
 	    .status = is_gateway_failure(answer->status) ? VTAP_EXIT_UNREACHABLE : VTAP_EXIT_REFUSED,
@@ -85,13 +108,14 @@ void vtap_ask_explain(const struct vtap_client_answer *answer, const struct vtap
 		snprintf(ret->text, sizeof(ret->text), "%s",
 			 *answer->error ? answer->error : strerror(-answer->result));
 	} else {
-		field = field && *field ? vtap_setting_option_of(ask->kind, field, option, sizeof(option)) : "";
+		field = option_of(ask, field, option, sizeof(option));
+		advise(answer->status, settings, advice, sizeof(advice));
 		snprintf(ret->text, sizeof(ret->text), "%s%s%s%s%s%s", ask->about ? ask->about : "",
 			 ask->about ? ": " : "", field, *field ? ": " : "",
 			 detail  ? detail
 			 : title ? title
 				 : status,
-			 advice(answer->status, settings));
+			 advice);
 	}
 	clean(ret->text);
 	json_decref(problem);

@@ -11,6 +11,7 @@ struct vtap_ask { /* everything is borrowed */
 	const char *method, *path;
 	const char *body; /* NULL = none */
 	const struct vtap_kind *kind; /* whose options a refusal may name; NULL = none */
+	const struct vtap_command *command; /* likewise */
 	const char *headers[VTAP_ASK_HEADERS_MAX]; /* further ones, up to the first NULL */
 	const char *about; /* what stands in front of the sentence, such as "session web"; NULL = nothing */
 };

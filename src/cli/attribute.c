@@ -60,7 +60,7 @@ static size_t leaves(const struct vtap_kind *kind, const char *name, const struc
 	return count;
 }
 
-static void dashes(char *text)
+void vtap_setting_dashes(char *text)
 {
 	for (; *text; text++)
 		if (*text == '_')
@@ -77,7 +77,7 @@ static void setting_fill(const struct vtap_kind *kind, const struct vtap_attribu
 	*ret = (struct vtap_setting){.attribute = a};
 	snprintf(ret->path, sizeof(ret->path), "%s%s%s", object ? object->name : "", object ? "." : "", a->name);
 	snprintf(ret->option, sizeof(ret->option), "%s", alone ? a->name : ret->path);
-	dashes(ret->option);
+	vtap_setting_dashes(ret->option);
 	for (size_t i = 0; i < VTAP_ARRAY_SIZE(aliases); i++)
 		if (!object && strcmp(aliases[i].attribute, a->name) == 0 &&
 		    !find_in(kind->attributes, aliases[i].option))
@@ -118,7 +118,7 @@ static int compare(const struct vtap_setting *setting, void *userdata)
 	char option[VTAP_ATTRIBUTE_PATH_STRLEN];
 
 	snprintf(option, sizeof(option), "%s", setting->path);
-	dashes(option);
+	vtap_setting_dashes(option);
 	if (strcmp(s->name, setting->option) != 0 && strcmp(s->name, option) != 0)
 		return 0;
 	*s->ret = *setting;
@@ -133,7 +133,7 @@ int vtap_setting_find(const struct vtap_kind *kind, const char *name, unsigned f
 
 	if (snprintf(option, sizeof(option), "%s", name) >= (int)sizeof(option))
 		return -ENOENT;
-	dashes(option);
+	vtap_setting_dashes(option);
 	return vtap_setting_each(kind, flags_left_out, compare, &search) == -EEXIST ? 0 : -ENOENT;
 }
 
@@ -240,6 +240,7 @@ const char *vtap_setting_option_of(const struct vtap_kind *kind, const char *fie
 {
 	char path[VTAP_ATTRIBUTE_PATH_STRLEN];
 	struct vtap_setting setting;
+	const char *member;
 
 	snprintf(path, sizeof(path), "%.*s", (int)strcspn(field, "["), field);
 	if (!kind || !*path)
@@ -252,6 +253,8 @@ const char *vtap_setting_option_of(const struct vtap_kind *kind, const char *fie
 			return field;
 		*dot = '\0';
 	}
-	snprintf(buffer, size_bytes, "--%s", setting.option);
+	member = strchr(field, '[') ? strrchr(field, '.') : NULL;
+	snprintf(buffer, size_bytes, "--%s%s%s%s", setting.option, member ? " (" : "", member ? member + 1 : "",
+		 member ? ")" : "");
 	return buffer;
 }

@@ -32,10 +32,12 @@ int vtap_setting_find(const struct vtap_kind *kind, const char *name, unsigned f
  */
 int vtap_setting_apply(const struct vtap_kind *kind, const struct vtap_setting *setting, json_t *resource,
 		       const char *text, struct vtap_error *reterr);
+/* "packet_length" -> "packet-length" */
+void vtap_setting_dashes(char *text);
 /* How a value is written in the help: "0..16777215", "in|out|both", "TARGET". */
 const char *vtap_setting_value(const struct vtap_attribute *attribute, char *buffer, size_t size_bytes);
 /*
- * The field of a refusal as the option that set it: "encapsulation.vni" -> "--vni", "sources[2]" -> "--sources"; the field itself
- * where no option does. kind = NULL is allowed.
+ * The field of a refusal as the option that set it: "encapsulation.vni" -> "--vni", "sources[2]" -> "--source",
+ * "routes[0].gateway" -> "--route (gateway)"; the field itself where no option does. kind = NULL is allowed.
  */
 const char *vtap_setting_option_of(const struct vtap_kind *kind, const char *field, char *buffer, size_t size_bytes);

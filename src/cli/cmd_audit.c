@@ -40,15 +40,21 @@ static json_t *row_of(const json_t *entry)
 			 "outcome", json_object_get(entry, "outcome"), "reason", json_object_get(entry, "reason"));
 }
 
-/* "2h" means two hours ago; everything else is left to the controller. */
-static void since_format(const char *since, char *buffer, size_t size_bytes)
+/* "2h" means two hours ago. -EINVAL for what is neither a duration nor a time. */
+static int since_format(const char *since, char buffer[VTAP_TIME_STRLEN])
 {
-	uint64_t seconds;
+	uint64_t ago;
+	int64_t seconds;
+	int r;
 
-	if (vtap_duration_parse(since, 1, VTAP_DURATION_MAX_S, &seconds) < 0)
-		snprintf(buffer, size_bytes, "%s", since);
-	else
-		vtap_time_format((int64_t)time(NULL) - (int64_t)seconds, buffer);
+	r = vtap_time_parse(since, &seconds);
+	if (r < 0) {
+		r = vtap_duration_parse(since, 1, VTAP_DURATION_MAX_S, &ago);
+		seconds = (int64_t)time(NULL) - (int64_t)ago;
+	}
+	if (r >= 0)
+		vtap_time_format(seconds, buffer);
+	return r;
 }
 
 static int entries_show(struct vtap_cli *cli, const struct vtap_invocation *i, const json_t *entries)
@@ -83,12 +89,16 @@ int vtap_cmd_audit_list(struct vtap_cli *cli, const struct vtap_invocation *i)
 	VTAP_CLEANUP(vtap_request_done) struct vtap_request request = {};
 	const char *since = vtap_invocation_text(i, "since");
 	_cleanup_free_ char *path = NULL, *encoded = NULL;
-	struct vtap_ask ask = {.method = "GET"};
+	struct vtap_ask ask = {.method = "GET", .command = i->command};
 	json_t *entries = NULL, *latest;
-	char text[64];
+	char text[VTAP_TIME_STRLEN], shown[VTAP_ERROR_QUOTE_STRLEN];
 	int status;
 
-	since_format(since ? since : SINCE_DEFAULT, text, sizeof(text));
+	if (since_format(since ? since : SINCE_DEFAULT, text) < 0)
+		return vtap_cli_fail(cli, VTAP_EXIT_USAGE,
+				     "--since: must be a time such as 2026-11-21T15:00:00Z or a duration such as 90s, "
+				     "10m, 2h or 7d, not \"%s\"",
+				     vtap_error_quote(since, shown));
 	encoded = vtap_request_path("{}", NULL, text);
 	if (!encoded || vtap_request_make(i, NULL, NULL, &request) < 0 ||
 	    asprintf(&path, "%s%csince=%s", request.path, strchr(request.path, '?') ? '&' : '?', encoded) < 0)

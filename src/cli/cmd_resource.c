@@ -50,7 +50,7 @@ int vtap_cmd_call(struct vtap_cli *cli, const struct vtap_invocation *i)
 int vtap_cmd_list(struct vtap_cli *cli, const struct vtap_invocation *i)
 {
 	VTAP_CLEANUP(vtap_request_done) struct vtap_request request = {};
-	struct vtap_ask ask = {.method = i->command->method, .kind = vtap_invocation_kind(i)};
+	struct vtap_ask ask = {.method = i->command->method, .kind = vtap_invocation_kind(i), .command = i->command};
 	json_t *items = NULL;
 	int status;
 

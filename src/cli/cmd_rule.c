@@ -16,7 +16,7 @@
 int vtap_cmd_rule_list(struct vtap_cli *cli, const struct vtap_invocation *i)
 {
 	VTAP_CLEANUP(vtap_request_done) struct vtap_request request = {};
-	struct vtap_ask ask = {.method = "GET", .kind = vtap_invocation_kind(i)};
+	struct vtap_ask ask = {.method = "GET", .kind = vtap_invocation_kind(i), .command = i->command};
 	json_t *items = NULL;
 	int status;
 
@@ -169,7 +169,8 @@ int vtap_cmd_rule_replace(struct vtap_cli *cli, const struct vtap_invocation *i)
 	if (status == VTAP_EXIT_DONE && cli->output != VTAP_OUTPUT_TABLE)
 		status = vtap_show_value(cli, answer);
 	else if (status == VTAP_EXIT_DONE && !cli->quiet)
-		fprintf(cli->out, "filter %s has %zu rules now%s\n", filter, json_array_size(rules),
+		fprintf(cli->out, "filter %s has %zu rule%s now%s\n", filter, json_array_size(rules),
+			json_array_size(rules) == 1 ? "" : "s",
 			vtap_invocation_flag(i, "dry-run") ? " (dry run: nothing was changed)" : "");
 	json_decref(rules);
 	json_decref(body);

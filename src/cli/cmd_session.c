@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* How sessions do: counters, history, checks. Programs get the answer as it is, people a table of it. */
+/* How sessions do: counters, history, checks, and which of them takes a packet. Programs get the answer as it is, people a table of it. */
 
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/attribute.h"
 #include "cli/commands.h"
+#include "cli/render.h"
 #include "cli/show.h"
 #include "model/value.h"
 
@@ -143,4 +145,33 @@ int vtap_cmd_session_check(struct vtap_cli *cli, const struct vtap_invocation *i
 	}
 	json_decref(answer);
 	return status == VTAP_EXIT_DONE && failed ? VTAP_EXIT_REFUSED : status;
+}
+
+/* The packet that the verdicts are about, and which of its members nobody gave. */
+static void packet_print(struct vtap_cli *cli, const json_t *answer)
+{
+	const json_t *assumed = json_object_get(answer, "assumed");
+	_cleanup_free_ char *packet = vtap_render_text(json_object_get(answer, "packet"), NULL);
+	_cleanup_free_ char *names = json_array_size(assumed) > 0 ? vtap_render_text(assumed, NULL) : NULL;
+
+	if (names)
+		vtap_setting_dashes(names);
+	fprintf(cli->out, "packet: %s%s%s\n", packet ? packet : "", names ? "; assumed: " : "", names ? names : "");
+}
+
+int vtap_cmd_trace(struct vtap_cli *cli, const struct vtap_invocation *i)
+{
+	json_t *answer = NULL;
+	int status;
+
+	status = vtap_show_ask(cli, i, NULL, NULL, &answer);
+	if (status == VTAP_EXIT_DONE && cli->output == VTAP_OUTPUT_TABLE && !cli->quiet) {
+		packet_print(cli, answer);
+		status =
+		    vtap_show_list(cli, json_object_get(answer, "sessions"), "session number mode taken rule reason");
+	} else if (status == VTAP_EXIT_DONE) {
+		status = vtap_show_value(cli, answer);
+	}
+	json_decref(answer);
+	return status;
 }

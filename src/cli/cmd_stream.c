@@ -23,7 +23,7 @@ static int stream(struct vtap_cli *cli, const struct vtap_invocation *i, const c
 	VTAP_CLEANUP(vtap_request_done) struct vtap_request made = {};
 	struct vtap_client_request request = {
 	    .method = "GET", .timeout_ms = timeout_ms, .on_data = on_data, .userdata = userdata};
-	struct vtap_ask ask = {.kind = vtap_invocation_kind(i)};
+	struct vtap_ask ask = {.kind = vtap_invocation_kind(i), .command = i->command};
 	struct vtap_refusal refusal = {};
 	_cleanup_free_ char *project = NULL;
 	const char *headers[2] = {};

@@ -108,6 +108,9 @@ static const struct vtap_option options_trace[] = {
     {"protocol", 0, VTAP_OPTION_QUERY, "PROTOCOL", 0, 0, NULL, "tcp, udp, icmp ... or a number"},
     {"source-port", 0, VTAP_OPTION_QUERY, "N", 0, 65535, NULL, "Its source port"},
     {"destination-port", 0, VTAP_OPTION_QUERY, "N", 0, 65535, NULL, "Its destination port"},
+    {"icmp-type", 0, VTAP_OPTION_QUERY, "N", 0, 255, NULL, "Its ICMP type (an echo request's)"},
+    {"icmp-code", 0, VTAP_OPTION_QUERY, "N", 0, 255, NULL, "Its ICMP code (0)"},
+    {"vlan", 0, VTAP_OPTION_QUERY, "N", 1, 4094, NULL, "Its VLAN id (untagged)"},
     {},
 };
 
@@ -306,7 +309,7 @@ const struct vtap_command vtap_commands_special[] = {
      .method = "GET",
      .path = "/v1/hosts/{}/devices",
      .member = "items",
-     .columns = "device kind up mac addresses master guest interface",
+     .columns = "device kind up mac addresses master guest=guest.name interface",
      .help = "Lists the devices that its agent found"},
     {.noun = "key",
      .verb = "create",
@@ -366,8 +369,7 @@ const struct vtap_command vtap_commands_special[] = {
      .options = options_trace,
      .method = "GET",
      .path = "/v1/trace",
-     .member = "sessions",
-     .columns = "session number mode taken rule reason",
+     .run = vtap_cmd_trace,
      .help = "Says which session and rule take a packet, and why not the others"},
     {.verb = "events",
      .options = options_events,

@@ -17,6 +17,7 @@ int vtap_cmd_rule_call(struct vtap_cli *cli, const struct vtap_invocation *i);
 int vtap_cmd_session_stats(struct vtap_cli *cli, const struct vtap_invocation *i);
 int vtap_cmd_session_history(struct vtap_cli *cli, const struct vtap_invocation *i);
 int vtap_cmd_session_check(struct vtap_cli *cli, const struct vtap_invocation *i);
+int vtap_cmd_trace(struct vtap_cli *cli, const struct vtap_invocation *i);
 int vtap_cmd_audit_list(struct vtap_cli *cli, const struct vtap_invocation *i);
 int vtap_cmd_user_password(struct vtap_cli *cli, const struct vtap_invocation *i);
 int vtap_cmd_apply(struct vtap_cli *cli, const struct vtap_invocation *i);

@@ -15,6 +15,8 @@ struct parser {
 	struct vtap_invocation *i;
 	struct vtap_error *reterr;
 	bool raw; /* no more options */
+	char flag[VTAP_ATTRIBUTE_PATH_STRLEN]; /* the last option that takes true or false, and was given neither */
+	const char *after_flag; /* the word that followed it */
 };
 
 static bool takes(const struct parser *p, unsigned flags)
@@ -95,6 +97,16 @@ static int reset_path(struct parser *p, const struct vtap_setting *s)
 	return json_object_set_new(object, dot ? dot + 1 : s->path, json_null()) < 0 ? fail_memory(p) : 0;
 }
 
+/* All members of an object at once: "quotas". */
+static int reset_object(struct parser *p, const char *name)
+{
+	const struct vtap_attribute *a = vtap_kind_attribute(vtap_invocation_kind(p->i), name);
+
+	if (!a || a->type != VTAP_TYPE_OBJECT || (a->flags & (VTAP_ATTRIBUTE_COMPUTED | VTAP_ATTRIBUTE_IMMUTABLE)))
+		return -ENOENT;
+	return json_object_set_new(p->i->resource, name, json_null()) < 0 ? fail_memory(p) : 0;
+}
+
 /* --reset vni,filter */
 static int reset_parse(struct parser *p, const char *list)
 {
@@ -108,12 +120,12 @@ static int reset_parse(struct parser *p, const char *list)
 		snprintf(name, sizeof(name), "%.*s", (int)VTAP_MIN(length, sizeof(name) - 1), list);
 		r = vtap_setting_find(vtap_invocation_kind(p->i), name,
 				      VTAP_ATTRIBUTE_IMMUTABLE | VTAP_ATTRIBUTE_SECRET, &s);
-		if (r < 0) {
+		r = r < 0 ? reset_object(p, name) : reset_path(p, &s);
+		if (r == -ENOENT) {
 			snprintf(text, sizeof(text), "must be names of options, not \"%s\"",
 				 vtap_error_quote(name, shown));
 			return fail_option(p, "reset", text);
 		}
-		r = reset_path(p, &s);
 		if (r < 0 || list[length] == '\0')
 			return r;
 		list += length + 1;
@@ -165,14 +177,17 @@ static int selection_take(struct parser *p, const struct vtap_setting *s, const 
 }
 
 /* --df, --df=false, --df true: a word that follows belongs to it only when it is true or false. */
-static const char *bool_value(struct parser *p, const char *attached)
+static const char *bool_value(struct parser *p, const char *name, const char *attached)
 {
 	const char *next = p->next < p->argc ? p->argv[p->next] : "";
 
 	if (attached)
 		return attached;
-	if (strcmp(next, "true") != 0 && strcmp(next, "false") != 0)
+	if (strcmp(next, "true") != 0 && strcmp(next, "false") != 0) {
+		snprintf(p->flag, sizeof(p->flag), "%s", name);
+		p->after_flag = next;
 		return "true";
+	}
 	p->next++;
 	return next;
 }
@@ -191,7 +206,7 @@ static int setting_take(struct parser *p, const struct vtap_setting *s, const ch
 		return json_array_append_new(p->i->secrets, json_string(s->path)) < 0 ? fail_memory(p) : 0;
 	}
 	if (s->attribute->type == VTAP_TYPE_BOOL && !(s->attribute->flags & VTAP_ATTRIBUTE_LIST)) {
-		value = bool_value(p, attached);
+		value = bool_value(p, s->option, attached);
 	} else {
 		r = value_take(p, name, attached, &value);
 		if (r < 0)
@@ -353,15 +368,29 @@ static int words_parse(struct parser *p)
 	return r;
 }
 
+/* A word behind an option that takes true or false was most likely meant for that. */
+static int fail_surplus(struct parser *p, const char *word)
+{
+	char text[160], shown[VTAP_ERROR_QUOTE_STRLEN];
+
+	for (size_t n = 0; n < p->i->argument_count; n++) {
+		if (p->i->arguments[n] != p->after_flag)
+			continue;
+		snprintf(text, sizeof(text), "must be true or false, not \"%s\"",
+			 vtap_error_quote(p->after_flag, shown));
+		return fail_option(p, p->flag, text);
+	}
+	return vtap_error_set(p->reterr, -EINVAL, 0, NULL, "\"%s\" is one word too many; options begin with --",
+			      vtap_error_quote(word, shown));
+}
+
 static int arguments_check(struct parser *p)
 {
 	const struct vtap_invocation *i = p->i;
 	unsigned flags = i->command->flags;
-	char shown[VTAP_ERROR_QUOTE_STRLEN];
 
 	if (!i->command->argument && i->argument_count > 0)
-		return vtap_error_set(p->reterr, -EINVAL, 0, NULL, "\"%s\" is one word too many; options begin with --",
-				      vtap_error_quote(i->arguments[0], shown));
+		return fail_surplus(p, i->arguments[0]);
 	if (!i->command->argument || (flags & VTAP_COMMAND_OPTIONAL))
 		return 0;
 	if (i->argument_count == 0)
@@ -370,8 +399,7 @@ static int arguments_check(struct parser *p)
 				      strcmp(i->command->argument, "*") == 0 ? "a name or an id"
 									     : i->command->argument);
 	if (i->argument_count > 1 && !(flags & VTAP_COMMAND_MANY))
-		return vtap_error_set(p->reterr, -EINVAL, 0, NULL, "\"%s\" is one word too many; options begin with --",
-				      vtap_error_quote(i->arguments[1], shown));
+		return fail_surplus(p, i->arguments[1]);
 	return 0;
 }
 

@@ -120,7 +120,11 @@ int vtap_show_ask(struct vtap_cli *cli, const struct vtap_invocation *i, const c
 	VTAP_CLEANUP(vtap_request_done) struct vtap_request request = {};
 	const char *key = vtap_invocation_text(i, "idempotency-key"), *version = vtap_invocation_text(i, "if-version");
 	char key_header[HEADER_STRLEN], version_header[64], name[96];
-	struct vtap_ask ask = {.kind = vtap_invocation_kind(i), .about = about(i, argument, name, sizeof(name))};
+	struct vtap_ask ask = {
+	    .kind = vtap_invocation_kind(i),
+	    .command = i->command,
+	    .about = about(i, argument, name, sizeof(name)),
+	};
 	size_t headers = 0;
 
 	if (vtap_request_make(i, argument, body, &request) < 0)

@@ -178,8 +178,7 @@ static int authorize(struct vtap_call *call)
 	if (!*call->project) {
 		if (strcmp(route->method, "GET") == 0)
 			return 0;
-		return vtap_call_fail(call, -EINVAL, "project",
-				      "say which project by ?project= or the header X-Vtap-Project, an id or a name");
+		return vtap_call_fail(call, -EINVAL, "project", "say which project is meant, by its id or name");
 	}
 	if (call->role < route->role)
 		return vtap_call_fail(call, -EACCES, NULL, "your role in project %s does not allow this",

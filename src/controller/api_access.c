@@ -192,7 +192,7 @@ static int quotas(struct vtap_call *call, struct vtap_change *change)
 	int r;
 
 	if (!project)
-		return vtap_call_fail(call, -EINVAL, "project", "say which project by ?project=, an id or a name");
+		return vtap_call_fail(call, -EINVAL, "project", "say which project is meant, by its id or name");
 	r = vtap_quota_use(call->controller, project, used);
 	if (r < 0)
 		return r;

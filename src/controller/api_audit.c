@@ -102,7 +102,7 @@ static int list(struct vtap_call *call, struct vtap_change *change)
 	int r;
 
 	if (!*call->project && !call->principal.system_admin)
-		return vtap_call_fail(call, -EINVAL, "project", "say which project by ?project=, an id or a name");
+		return vtap_call_fail(call, -EINVAL, "project", "say which project is meant, by its id or name");
 	r = vtap_call_query_number(call, "limit", 1, VTAP_LIST_PAGE_MAX, VTAP_LIST_PAGE, &p.limit);
 	if (r >= 0)
 		r = begin(&p);

@@ -92,6 +92,7 @@ static void test_change(void **state)
 {
 	ASKS("PATCH /v1/sessions/web {\"filter\":null,\"encapsulation\":{\"vni\":null},\"packet_length\":64}",
 	     "session", "update", "web", "--reset", "filter,vni", "--packet-length", "64");
+	ASKS("PATCH /v1/projects/p {\"quotas\":null}", "project", "update", "p", "--reset", "quotas");
 	REFUSED("--network", "cannot be changed after creation", "subnet", "update", "s", "--network", "n");
 	REFUSED("--password", "cannot be given here", "user", "update", "u", "--password");
 	REFUSED("--reset", "must be names of options, not \"nothing\"", "session", "update", "s", "--reset", "nothing");
@@ -122,6 +123,8 @@ static void test_refusals(void **state)
 	REFUSED("", "session show needs a name or an id", "session", "show");
 	REFUSED("", "\"b\" is one word too many", "session", "history", "a", "b");
 	REFUSED("", "\"x\" is one word too many", "session", "list", "x");
+	REFUSED("--enabled", "must be true or false, not \"maybe\"", "session", "update", "s", "--enabled", "maybe");
+	REFUSED("--enabled", "must be true or false, not \"maybe\"", "session", "create", "--enabled", "maybe");
 	REFUSED("--colour", "is unknown to vtap session list", "session", "list", "--colour");
 	REFUSED("-x", "is unknown to vtap session list", "session", "list", "-x");
 	REFUSED("--sort", "stands before its command", "--sort", "x", "session", "list");
@@ -244,8 +247,8 @@ static void test_fields_as_options(void **state)
 	    {"session", "tags.role", "--tag"},
 	    {"session", "nothing", "nothing"},
 	    {"session", "", ""},
-	    {"user", "roles[0].project", "--role"},
-	    {"network", "routes[1].gateway", "--route"},
+	    {"user", "roles[0].project", "--role (project)"},
+	    {"network", "routes[1].gateway", "--route (gateway)"},
 	    {"rule", "source_ports", "--source-ports"},
 	    {"rule", "source", "--source"},
 	};
