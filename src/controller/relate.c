@@ -190,11 +190,13 @@ static int subnet_stays_inside(struct vtap_object *subnet, void *userdata)
 static int put_network(struct vtap_call *call, const struct vtap_object *before, json_t *resource)
 {
 	struct subnets s = {.call = call, .cidrs = json_object_get(resource, "cidrs")};
+	int r;
 
 	if (!before || !has_changed(before, resource, "cidrs"))
 		return 0;
-	return vtap_objects_referrers(call->controller->objects, before->id, vtap_kind_find("subnet"),
-				      subnet_stays_inside, &s);
+	r = vtap_objects_referrers(call->controller->objects, before->id, vtap_kind_find("subnet"), subnet_stays_inside,
+				   &s);
+	return r < 0 ? r : vtap_relate_put_network_addresses(call, before, resource);
 }
 
 static int subnet_is_apart(struct vtap_object *subnet, void *userdata)

@@ -152,3 +152,41 @@ int vtap_relate_put_gateway(struct vtap_call *call, const struct vtap_object *be
 
 	return has_changed(before, resource, members) ? check_addresses(call, before, resource, false) : 0;
 }
+
+struct narrowing { /* of a network's ranges */
+	struct vtap_call *call;
+	const json_t *before, *after;
+};
+
+static int addresses_stay_inside(struct vtap_object *object, void *userdata)
+{
+	const struct narrowing *n = userdata;
+	const json_t *address;
+	struct vtap_addr a;
+	size_t i;
+
+	json_array_foreach(json_object_get(object->value, "addresses"), i, address)
+	{
+		if (vtap_addr_parse(json_string_value(address), &a) >= 0 && cidrs_have(n->before, &a) &&
+		    !cidrs_have(n->after, &a))
+			return vtap_call_fail(n->call, -EBUSY, "cidrs", "%s %s (%s) would not be inside any more",
+					      object->kind->name, object->id, json_string_value(address));
+	}
+	return 0;
+}
+
+int vtap_relate_put_network_addresses(struct vtap_call *call, const struct vtap_object *before, const json_t *resource)
+{
+	static const char *const kinds[] = {"interface", "gateway"};
+	struct narrowing n = {
+	    .call = call,
+	    .before = json_object_get(before->value, "cidrs"),
+	    .after = json_object_get(resource, "cidrs"),
+	};
+	int r = 0;
+
+	for (size_t i = 0; i < VTAP_ARRAY_SIZE(kinds) && r >= 0; i++)
+		r = vtap_objects_referrers(call->controller->objects, before->id, vtap_kind_find(kinds[i]),
+					   addresses_stay_inside, &n);
+	return r;
+}

@@ -43,6 +43,8 @@ int vtap_relate_put_interface_privilege(struct vtap_call *call, const struct vta
 /* relate_address.c and relate_session.c, for relate.c's table. */
 int vtap_relate_put_interface_addresses(struct vtap_call *call, const struct vtap_object *before,
 					const json_t *resource);
+/* Whether all that has an address in the network still has it there with its new ranges: -EBUSY names the first that has not. */
+int vtap_relate_put_network_addresses(struct vtap_call *call, const struct vtap_object *before, const json_t *resource);
 int vtap_relate_put_gateway(struct vtap_call *call, const struct vtap_object *before, json_t *resource);
 int vtap_relate_put_session(struct vtap_call *call, const struct vtap_object *before, json_t *resource);
 int vtap_relate_put_target(struct vtap_call *call, const struct vtap_object *before, json_t *resource);

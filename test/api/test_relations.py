@@ -170,6 +170,17 @@ class Networks(ApiCase):
         gateway = self.api.post("/v1/gateways", {"network": network, "addresses": ["10.0.0.1", "fe80::1"]})["id"]
         self.refused(400, "PATCH", f"/v1/gateways/{gateway}", {"addresses": ["10.1.0.1"]}, "addresses[0]")
 
+    def test_ranges_that_are_in_use(self):
+        network = self.api.post("/v1/networks", {"cidrs": ["10.0.0.0/16", "10.1.0.0/16"]})["id"]
+        made = self.interface(network=network, addresses=["10.0.0.5", "fe80::1", "10.1.0.5"])
+        self.refused(409, "PATCH", f"/v1/networks/{network}", {"cidrs": ["10.0.0.0/16"]}, "cidrs", f"{made} (10.1.0.5)")
+        self.api.patch(f"/v1/networks/{network}", {"cidrs": ["10.0.0.0/24", "10.1.0.0/24"]})
+        self.api.patch(f"/v1/interfaces/{made}", {"addresses": ["10.0.0.5"]})
+        gateway = self.api.post("/v1/gateways", {"network": network, "addresses": ["10.1.0.1"]})["id"]
+        self.refused(409, "PATCH", f"/v1/networks/{network}", {"cidrs": ["10.0.0.0/24"]}, "cidrs", f"gateway {gateway}")
+        self.api.delete(f"/v1/gateways/{gateway}")
+        self.api.patch(f"/v1/networks/{network}", {"cidrs": ["10.0.0.0/24"]})
+
     def test_one_device_one_place(self):
         host = self.admin.post("/v1/hosts", {})["id"]
         first = self.interface(host=host, device="tap0")
