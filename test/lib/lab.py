@@ -144,6 +144,13 @@ class Namespace:
 
     def address(self, device, *prefixes):
         self.ip(*[f"address add {prefix} dev {device} {'nodad' if ':' in prefix else ''}" for prefix in prefixes])
+        late = [prefix.split("/")[0] for prefix in prefixes if ":" in prefix]
+        if late and "LOWER_UP" in self.ip_json(f"link show dev {device}")[0]["flags"]:
+            wait_until(lambda: all(self.has_local_route(address) for address in late), 10, f"addresses {late} of {self}")
+
+    def has_local_route(self, address):
+        """An IPv6 address is solicited for, and answered, before the kernel takes packets for it: this route comes last."""
+        return bool(self.ip_json(f"-6 route show table local {address} proto kernel"))
 
     def route(self, destination, via=None, dev=None, extra=""):
         words = f"{'-6 ' if ':' in destination + (via or '') else ''}route replace {destination}"
