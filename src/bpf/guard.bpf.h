@@ -6,6 +6,8 @@
  * carry VTAP_MARK.) Otherwise two hosts that mirror their uplinks to each other would amplify without end.
  */
 
+#include <linux/udp.h>
+
 #include "maps.bpf.h"
 #include "parse.bpf.h"
 
@@ -26,6 +28,22 @@ static __always_inline int vtap_guard_port(const struct vtap_globals *g, __u16 p
 	return 0;
 }
 
+#define VTAP_GUARD_VXLAN 0x08000000 /* first word of a VXLAN header: the VNI is valid, and nothing else is said */
+#define VTAP_GUARD_GENEVE_ETHERNET 0x6558 /* second half of the first word of a GENEVE header: a frame follows */
+
+/*
+ * Whether a tunnel's header is there. Whoever may name a target and a port would otherwise hide that service's traffic from
+ * everybody's mirrors. missing: what a packet that ends before is taken for.
+ */
+static __always_inline int vtap_guard_is_tunnel(struct __sk_buff *skb, __u32 offset, int missing)
+{
+	__be32 word;
+
+	if (bpf_skb_load_bytes(skb, offset, &word, sizeof(word)))
+		return missing;
+	return word == bpf_htonl(VTAP_GUARD_VXLAN) || (bpf_ntohl(word) & 0xffff) == VTAP_GUARD_GENEVE_ETHERNET;
+}
+
 /* Whether it quotes the packet that it is about: RFC 792; in ICMPv6 every type below 128 (RFC 4443). */
 static __always_inline int vtap_guard_is_error(const struct vtap_packet *p)
 {
@@ -38,7 +56,7 @@ static __always_inline int vtap_guard_is_error(const struct vtap_packet *p)
 struct vtap_quoted {
 	__u64 src[2]; /* as in vtap_packet */
 	__u64 dst[2];
-	__u16 port; /* of UDP; 0 = it is none */
+	__u16 port; /* of UDP, of what may be a tunnel; 0 = it is none */
 };
 
 /*
@@ -67,11 +85,13 @@ static __always_inline void vtap_guard_quoted(struct __sk_buff *skb, const struc
 		q->dst[1] = bpf_cpu_to_be64(bpf_ntohl(ip.daddr));
 		offset += ip.ihl * 4;
 	}
-	if (protocol == IPPROTO_UDP && !bpf_skb_load_bytes(skb, offset + 2, &port, sizeof(port)))
+	/* Many quote no more than the UDP header. */
+	if (protocol == IPPROTO_UDP && !bpf_skb_load_bytes(skb, offset + 2, &port, sizeof(port)) &&
+	    vtap_guard_is_tunnel(skb, offset + sizeof(struct udphdr), 1))
 		q->port = bpf_ntohs(port);
 }
 
-/* Whether the packet belongs to a mirror tunnel: its port is one of ours, and either end a known target or agent. */
+/* Whether the packet belongs to a mirror tunnel: its port is one of ours, either end a known target or agent, and it has the header. */
 static __always_inline int vtap_guard_is_own(struct __sk_buff *skb, const struct vtap_packet *p)
 {
 	struct vtap_quoted quoted = {};
@@ -92,5 +112,9 @@ static __always_inline int vtap_guard_is_own(struct __sk_buff *skb, const struct
 	/* Ours, or another host's to this one: that host is a target or named in never_mirror. */
 	if (!udp)
 		return vtap_guard_known(quoted.dst, port) || vtap_guard_known(quoted.src, port);
-	return vtap_guard_known(p->dst, port) || vtap_guard_known(p->src, port);
+	if (!vtap_guard_known(p->dst, port) && !vtap_guard_known(p->src, port))
+		return 0;
+	/* Only the first of its fragments has a header. */
+	return (p->flags & VTAP_PACKET_LATER_FRAGMENT) ||
+	       vtap_guard_is_tunnel(skb, p->l4_offset + sizeof(struct udphdr), 0);
 }

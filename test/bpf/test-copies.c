@@ -301,6 +301,15 @@ static void marked_packets_are_left_alone(void **state)
 	assert_int_equal(counters.values[VTAP_PORT_OWN], 2);
 }
 
+/* With the first word of a VXLAN header behind the UDP header. */
+static struct frame built_tunnel(const struct frame_shape *shape)
+{
+	struct frame f = built(shape);
+
+	memcpy(f.bytes + ETH_HLEN + sizeof(struct iphdr) + sizeof(struct udphdr), (const uint8_t[4]){0x08}, 4);
+	return f;
+}
+
 static void tunnels_are_not_mirrored(void **state)
 {
 	static const struct vtap_guard guard = {.address = {[12] = 10, [15] = 2}, .port = 4789};
@@ -316,20 +325,23 @@ static void tunnels_are_not_mirrored(void **state)
 	(void)session_start(l, AF_INET);
 	assert_int_equal(vtap_dataplane_guards_write(l->dataplane, &guard, 1), 0);
 
-	f = built(&tunnel);
+	f = built_tunnel(&tunnel);
 	lab_run(l, VTAP_HOOK_INGRESS, &f, NULL, 1);
-	f = built(&answer);
+	f = built_tunnel(&answer);
 	lab_run(l, VTAP_HOOK_INGRESS, &f, NULL, 1);
 	assert_int_equal(out_count(l, 0, VTAP_MATCHED_PACKETS), 0);
-	f = built(&other_port);
+	f = built_tunnel(&other_port);
 	lab_run(l, VTAP_HOOK_INGRESS, &f, NULL, 1);
-	f = built(&other_end);
+	f = built_tunnel(&other_end);
 	lab_run(l, VTAP_HOOK_INGRESS, &f, NULL, 1);
-	assert_int_equal(out_count(l, 0, VTAP_MATCHED_PACKETS), 2);
-	assert_int_equal(vtap_dataplane_guards_write(l->dataplane, NULL, 0), 0);
+	/* Another service at the same endpoint. */
 	f = built(&tunnel);
 	lab_run(l, VTAP_HOOK_INGRESS, &f, NULL, 1);
 	assert_int_equal(out_count(l, 0, VTAP_MATCHED_PACKETS), 3);
+	assert_int_equal(vtap_dataplane_guards_write(l->dataplane, NULL, 0), 0);
+	f = built_tunnel(&tunnel);
+	lab_run(l, VTAP_HOOK_INGRESS, &f, NULL, 1);
+	assert_int_equal(out_count(l, 0, VTAP_MATCHED_PACKETS), 4);
 }
 
 static void other_devices_are_left_alone(void **state)

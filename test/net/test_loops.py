@@ -21,9 +21,17 @@ def own(device, side="own"):
     return [{"device": device, "side": side}]
 
 
-def udp(src, dst, dport=2000, sport=1000, size=100):
+def udp(src, dst, dport=2000, sport=1000, payload=b"x" * 100):
     layer3 = packet.ipv6 if ":" in src else packet.ipv4
-    return layer3(packet.udp(b"x" * size, src, dst, sport, dport), src, dst, packet.UDP)
+    return layer3(packet.udp(payload, src, dst, sport, dport), src, dst, packet.UDP)
+
+
+def tunnel(src, dst, dport=4789):
+    return udp(src, dst, dport, payload=packet.vxlan(b"x" * 100, 7))
+
+
+def geneve(src, dst, dport=6081):
+    return udp(src, dst, dport, payload=bytes([2, 0, 0x65, 0x58, 0, 0, 7, 0]) + b"x" * 100)
 
 
 class TwoHosts(SceneCase):
@@ -132,8 +140,10 @@ class Answers(SceneCase):
         icmp = [{"direction": "in", "number": 1, "action": "accept", "protocol": "icmp"}]
         scene = self.started(session(sources=own("uA"), direction="in", filter="icmp"), filters=[{"name": "icmp", "rules": icmp}])
         quotes = {
-            "tunnel": (udp(HOST, COLLECTOR, 4789), True),
-            "other port": (udp(HOST, COLLECTOR, 4790), False),
+            "tunnel": (tunnel(HOST, COLLECTOR), True),
+            "other port": (tunnel(HOST, COLLECTOR, 4790), False),
+            "no tunnel": (udp(HOST, COLLECTOR, 4789), False),
+            "no more than the UDP header": (udp(HOST, COLLECTOR, 4789, payload=b""), True),
             "TCP": (packet.ipv4(packet.tcp(b"", HOST, COLLECTOR, 1000, 4789), HOST, COLLECTOR, packet.TCP), False),
             "with options": (packet.ipv4(packet.udp(b"", HOST, COLLECTOR, 1, 4789), HOST, COLLECTOR, packet.UDP,
                                          options=b"\1" * 8), True),
@@ -150,18 +160,21 @@ class Answers(SceneCase):
 
 
 class NeverMirror(SceneCase):
-    """Tunnels of other hosts, named in the file, are left alone: by address and port, in both directions."""
+    """Tunnels of other hosts, named in the file, are left alone: by address, port and header, in both directions."""
     hook = "auto"
 
     def test_endpoints(self):
         scene = self.started(never_mirror=[{"address": "10.9.0.1", "port": 4789}, {"address": "10.9.0.2", "port": 8472},
                                            {"address": "2001:db8::9", "port": 6081}])
-        never = [udp(GUEST, "10.9.0.1", 4789), udp("10.9.0.1", GUEST, 4789), udp(GUEST, "10.9.0.2", 8472),
-                 udp("2001:db8::1", "2001:db8::9", 6081), udp("2001:db8::9", "2001:db8::1", 6081),
-                 udp(GUEST, COLLECTOR, 4789), udp(COLLECTOR, GUEST, 4789)]
-        always = [udp(GUEST, "10.9.0.1", 4790), udp(GUEST, "10.9.0.2", 4789), udp(GUEST, "10.9.0.3", 4789),
-                  udp(GUEST, "10.9.0.1", 8472), udp("2001:db8::1", "2001:db8::9", 4789), udp("2001:db8::1", "2001:db8::8", 6081),
+        never = [tunnel(GUEST, "10.9.0.1"), tunnel("10.9.0.1", GUEST), tunnel(GUEST, "10.9.0.2", 8472),
+                 geneve("2001:db8::1", "2001:db8::9"), geneve("2001:db8::9", "2001:db8::1"),
+                 tunnel(GUEST, COLLECTOR), tunnel(COLLECTOR, GUEST)]
+        always = [tunnel(GUEST, "10.9.0.1", 4790), tunnel(GUEST, "10.9.0.2"), tunnel(GUEST, "10.9.0.3"),
+                  tunnel(GUEST, "10.9.0.1", 8472), geneve("2001:db8::1", "2001:db8::9", 4789), geneve("2001:db8::1", "2001:db8::8"),
                   udp(GUEST, "10.9.0.1", 2000, sport=4789),
+                  # Services at the very endpoints, and what is too short for a header.
+                  udp(GUEST, COLLECTOR, 4789), udp(COLLECTOR, GUEST, 4789), udp("2001:db8::1", "2001:db8::9", 6081),
+                  udp(GUEST, "10.9.0.1", 4789, payload=b"\x08\0\0"),
                   packet.ipv4(packet.tcp(b"", GUEST, "10.9.0.1", 1, 4789), GUEST, "10.9.0.1", packet.TCP)]
         for tags in ([], [5], [7, 5]):
             expected = [scene.out(payload, vlans=tags) for payload in always]
