@@ -30,7 +30,8 @@ class Case(unittest.TestCase):
 
 
 def skip(reason):
-    raise unittest.SkipTest(reason)
+    """reason: any number of lines, which become one, as TAP has it."""
+    raise unittest.SkipTest(" ".join(reason.split()))
 
 
 class _TapResult(unittest.TestResult):
