@@ -196,7 +196,7 @@ from case import Case, main, skip
 class A(Case):
     def test_good(self): pass
     def test_bad(self): self.assertEqual(1, 2)
-    def test_skipped(self): skip("no such feature")
+    def test_skipped(self): skip("no such\\nfeature")
 class B(Case):
     @classmethod
     def setUpClass(cls): skip("not here")
