@@ -200,8 +200,8 @@ class Controller:
         return [*self.wrap, PROGRAM, "--listen", self.listen, "--state-dir", self.state_dir, "--store", self.store,
                 "--bootstrap-key", self.key_file, *self.options, *more]
 
-    def start(self):
-        """Returns when it is ready."""
+    def start(self, key=True):
+        """Returns when it is ready. Without key, its --bootstrap-key is not read: the key stays the one that was known."""
         notify_path = os.path.join(self.folder, "notify")
         with contextlib.suppress(FileNotFoundError):
             os.unlink(notify_path)
@@ -215,9 +215,10 @@ class Controller:
         self.listen = f"{address}:{port}"
         scheme = "https" if "--certificate" in self.options else "http"
         self.url = f"{scheme}://{address}:{port}"
-        with open(self.key_file) as source:
-            key = json.load(source)
-        self.key = (key["access_key_id"], key["secret_access_key"])
+        if key:
+            with open(self.key_file) as source:
+                pair = json.load(source)
+            self.key = (pair["access_key_id"], pair["secret_access_key"])
         return self
 
     def _wait_ready(self, notify):
