@@ -23,16 +23,28 @@ static int text_set(char **text, const char *value)
 	return 0;
 }
 
-/* The token is of this controller: another one's token and key must not stay beside its URL. */
+/* A profile with an access key may be its only copy, or the file that vtapd has written: login leaves it alone. */
+static int profile_check(struct vtap_cli *cli)
+{
+	const char *path = cli->settings->profile_path;
+
+	if (!path)
+		return vtap_cli_fail(cli, VTAP_EXIT_USAGE,
+				     "there is no place for the profile: set HOME or VTAP_PROFILE");
+	if (cli->settings->profile.access_key_id)
+		return vtap_cli_fail(cli, VTAP_EXIT_USAGE,
+				     "%s holds an access key, and a login does not write to it: name another file for "
+				     "the token with --profile-file or VTAP_PROFILE, or unset VTAP_PROFILE",
+				     path);
+	return VTAP_EXIT_DONE;
+}
+
 static int profile_keep(struct vtap_cli *cli, const char *token)
 {
 	struct vtap_settings *s = cli->settings;
 	struct vtap_profile *p = &s->profile;
 	struct vtap_error error = {};
-	bool moved = p->url ? strcmp(p->url, s->url) != 0 : strcmp(s->url, VTAP_URL_DEFAULT) != 0;
 
-	if (moved && (text_set(&p->access_key_id, NULL) < 0 || text_set(&p->secret_access_key, NULL) < 0))
-		return vtap_show_memory(cli);
 	if (text_set(&p->url, s->url) < 0 || text_set(&p->token, token) < 0 || text_set(&p->project, s->project) < 0 ||
 	    text_set(&p->ca_file, s->ca_file) < 0)
 		return vtap_show_memory(cli);
@@ -76,10 +88,9 @@ int vtap_cmd_login(struct vtap_cli *cli, const struct vtap_invocation *i)
 	int status;
 
 	user = user ? user : USER_DEFAULT;
-	if (!cli->settings->profile_path)
-		return vtap_cli_fail(cli, VTAP_EXIT_USAGE,
-				     "there is no place for the profile: set HOME or VTAP_PROFILE");
-	status = login_ask(cli, i, user, &answer);
+	status = profile_check(cli);
+	if (status == VTAP_EXIT_DONE)
+		status = login_ask(cli, i, user, &answer);
 	token = json_string_value(json_object_get(answer, "token"));
 	if (status == VTAP_EXIT_DONE && !token)
 		status = vtap_cli_fail(cli, VTAP_EXIT_UNREACHABLE, "%s: the answer has no token", cli->settings->url);

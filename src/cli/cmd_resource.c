@@ -121,6 +121,17 @@ static int secrets_ask(struct vtap_cli *cli, const struct vtap_invocation *i)
 	return VTAP_EXIT_DONE;
 }
 
+/* Nobody finds out only at the login. */
+static void say_no_login(struct vtap_cli *cli, const struct vtap_invocation *i, const json_t *answer)
+{
+	const char *name = json_string_value(json_object_get(answer, "name"));
+
+	if (strcmp(i->noun->name, "user") == 0 && !json_object_get(i->resource, "password") && name && !cli->quiet &&
+	    cli->output == VTAP_OUTPUT_TABLE)
+		fprintf(cli->err, "vtap: %s has no password, and so no login: vtap user password %s sets one\n", name,
+			name);
+}
+
 int vtap_cmd_create(struct vtap_cli *cli, const struct vtap_invocation *i)
 {
 	json_t *answer = NULL;
@@ -133,6 +144,8 @@ int vtap_cmd_create(struct vtap_cli *cli, const struct vtap_invocation *i)
 		status = show_answer(cli, i, NULL, answer);
 	if (status == VTAP_EXIT_DONE && (i->command->flags & VTAP_COMMAND_ONCE) && cli->terminal)
 		fputs("vtap: keep the secret: it is not shown again\n", cli->err);
+	if (status == VTAP_EXIT_DONE)
+		say_no_login(cli, i, answer);
 	json_decref(answer);
 	return status;
 }

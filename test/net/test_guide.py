@@ -89,6 +89,28 @@ class FirstHost(Case):
         self.assertAll(copies, lambda frame: frame.protocol == packet.TCP, "the filter's packets only")
         self.assertEqual({(frame.src, frame.dst) for frame in copies}, {(GUEST, HOST), (HOST, GUEST)})
 
+    def test_a_user_of_ones_own(self):
+        """The login of the guide works, and leaves the administrator's key as it was: the controller starts again."""
+        block, = (text for text in blocks("sh") if "vtap login" in text)
+        script = f"""{self.prelude()}
+            export HOME={self.lab.tmp}
+            password() {{ echo "a good password" | {VTAP} "$@"; }}
+            systemctl enable --now vtapd
+            if vtap login --user me; then exit 9; fi
+            {block.replace("vtap ", "password ")}
+            vtap whoami
+            kill $!
+            wait $!
+            systemctl enable --now vtapd
+            vtap whoami
+            export VTAP_PROFILE={self.lab.path("controller")}/admin-key.json
+            vtap whoami
+            if grep bootstrap-key vtapd.log; then exit 9; fi
+            kill $!
+        """
+        said = self.host.run(["bash", "-c", script]).stdout
+        self.assertEqual(re.findall(r"^name +(\S+)", said, re.MULTILINE), ["me", "me", "admin"], said)
+
     def test_the_rest_of_its_commands_exist(self):
         """Whatever else the guide tells to type is a command that the programs know."""
         with open(GUIDE) as guide:

@@ -231,7 +231,7 @@ static void test_login(void **state)
 {
 	VTAP_CLEANUP(vtap_profile_done) struct vtap_profile kept = {};
 	VTAP_CLEANUP(fake_end) struct fake f, g;
-	const char *path = file("url: http://old\naccess_key_id: a\nsecret_access_key: b\n");
+	const char *path = file("url: http://old\ntoken: t0\n");
 
 	assert_int_equal(chmod(path, 0600), 0);
 	fake_begin(&f, (const struct fake_exchange[]){
@@ -247,7 +247,6 @@ static void test_login(void **state)
 	assert_int_equal(vtap_profile_read(path, &kept, NULL), 0);
 	assert_string_equal(kept.url, "http://127.0.0.1:8750");
 	assert_string_equal(kept.token, "t1");
-	assert_null(kept.access_key_id); /* another controller's */
 	fake_begin(&g, (const struct fake_exchange[]){{"POST", "/v1/logout", NULL, 204, NULL}, {}});
 	g.settings.profile_path = strdup(path);
 	g.settings.bearer = strdup("t1");
@@ -256,6 +255,56 @@ static void test_login(void **state)
 	vtap_profile_done(&kept);
 	assert_int_equal(vtap_profile_read(path, &kept, NULL), 0);
 	assert_null(kept.token);
+}
+
+static void test_user_without_password(void **state)
+{
+	static const struct fake_exchange script[] = {
+	    {"POST", "/v1/users", "{\"name\":\"bob\"}", 201, "{\"id\":\"user-00000000000000001\",\"name\":\"bob\"}"},
+	    {}};
+	VTAP_CLEANUP(fake_end) struct fake f, g;
+
+	fake_begin(&f, script);
+	assert_int_equal(RUN(&f, "user", "create", "--name", "bob"), 0);
+	fake_says(&f, "user bob (user-00000000000000001) created\n",
+		  "vtap: bob has no password, and so no login: vtap user password bob sets one\n");
+	fake_begin(&g, script);
+	assert_int_equal(RUN(&g, "user", "create", "--name", "bob", "-q"), 0);
+	fake_says(&g, "user-00000000000000001\n", "");
+}
+
+/* The key of a profile may stand nowhere else. */
+static void test_login_leaves_keys_alone(void **state)
+{
+	static const char *const texts[] = {
+	    "{\"access_key_id\": \"a\", \"secret_access_key\": \"b\"}\n",
+	    "url: http://127.0.0.1:8750\naccess_key_id: a\nsecret_access_key: b\n",
+	    "url: http://old\naccess_key_id: a\nsecret_access_key: b\n",
+	};
+
+	for (size_t n = 0; n < VTAP_ARRAY_SIZE(texts); n++) {
+		VTAP_CLEANUP(vtap_profile_done) struct vtap_profile kept = {};
+		VTAP_CLEANUP(fake_end) struct fake f;
+		const char *path = file(texts[n]);
+		char said[512];
+		struct stat before, after;
+
+		assert_int_equal(chmod(path, 0600), 0);
+		assert_int_equal(stat(path, &before), 0);
+		fake_begin(&f, NULL);
+		f.settings.profile_path = strdup(path);
+		assert_int_equal(vtap_profile_read(path, &f.settings.profile, NULL), 0);
+		assert_int_equal(RUN(&f, "login", "--user", "bob"), VTAP_EXIT_USAGE);
+		snprintf(said, sizeof(said),
+			 "vtap: %s holds an access key, and a login does not write to it: name another file for the "
+			 "token with --profile-file or VTAP_PROFILE, or unset VTAP_PROFILE\n",
+			 path);
+		fake_says(&f, "", said);
+		assert_int_equal(stat(path, &after), 0);
+		assert_int_equal(before.st_ino, after.st_ino);
+		assert_int_equal(vtap_profile_read(path, &kept, NULL), 0);
+		assert_string_equal(kept.secret_access_key, "b");
+	}
 }
 
 static void test_logout_of_nobody(void **state)
@@ -366,6 +415,8 @@ int main(void)
 	    cmocka_unit_test(test_secret_length),
 	    cmocka_unit_test(test_own_password),
 	    cmocka_unit_test(test_login),
+	    cmocka_unit_test(test_user_without_password),
+	    cmocka_unit_test(test_login_leaves_keys_alone),
 	    cmocka_unit_test(test_logout_of_nobody),
 	    cmocka_unit_test(test_once),
 	    cmocka_unit_test(test_options_refused),
