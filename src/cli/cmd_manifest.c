@@ -14,6 +14,8 @@
 
 #define EXIT_DIFFERENT 1
 #define EXIT_TROUBLE 2 /* of diff, whose 1 means something else */
+#define HTTP_CHANGED_SINCE 412
+#define PLANS_MAX 4 /* of apply, where others change the same resources meanwhile */
 
 static const char *text_of(const json_t *object, const char *key)
 {
@@ -137,25 +139,32 @@ static int inventory_fetch(struct vtap_cli *cli, const json_t *kinds, const stru
 	return status;
 }
 
-static int plan_read(struct vtap_cli *cli, const struct vtap_invocation *i, struct vtap_plan *ret)
+static int manifest_read(struct vtap_cli *cli, const struct vtap_invocation *i, struct vtap_manifest *ret)
 {
-	VTAP_CLEANUP(vtap_manifest_done) struct vtap_manifest manifest = {};
 	const char *path = vtap_invocation_text(i, "file");
-	bool prune = vtap_invocation_flag(i, "prune");
 	_cleanup_free_ char *text = NULL;
 	struct vtap_error error = {};
-	json_t *inventory = NULL, *kinds;
 	size_t bytes = 0;
 	int status;
 
 	status = vtap_show_file(cli, path, VTAP_MANIFEST_MAX_BYTES, &text, &bytes);
-	if (status != VTAP_EXIT_DONE)
-		return status;
-	if (vtap_manifest_read(text, bytes, &manifest, &error) < 0)
+	if (status == VTAP_EXIT_DONE && vtap_manifest_read(text, bytes, ret, &error) < 0)
 		return vtap_cli_fail_error(cli, VTAP_EXIT_USAGE, path, &error);
-	kinds = kinds_wanted(&manifest, prune);
-	status = inventory_fetch(cli, kinds, &manifest, &inventory);
-	if (status == VTAP_EXIT_DONE && vtap_plan_make(&manifest, inventory, prune, ret, &error) < 0)
+	return status;
+}
+
+/* From what is there now. */
+static int plan_read(struct vtap_cli *cli, const struct vtap_invocation *i, const struct vtap_manifest *manifest,
+		     struct vtap_plan *ret)
+{
+	const char *path = vtap_invocation_text(i, "file");
+	bool prune = vtap_invocation_flag(i, "prune");
+	json_t *inventory = NULL, *kinds = kinds_wanted(manifest, prune);
+	struct vtap_error error = {};
+	int status;
+
+	status = inventory_fetch(cli, kinds, manifest, &inventory);
+	if (status == VTAP_EXIT_DONE && vtap_plan_make(manifest, inventory, prune, ret, &error) < 0)
 		status = vtap_cli_fail_error(cli, VTAP_EXIT_USAGE, path, &error);
 	json_decref(inventory);
 	json_decref(kinds);
@@ -225,9 +234,12 @@ static int plan_print(struct vtap_cli *cli, const struct vtap_plan *plan)
 
 int vtap_cmd_diff(struct vtap_cli *cli, const struct vtap_invocation *i)
 {
+	VTAP_CLEANUP(vtap_manifest_done) struct vtap_manifest manifest = {};
 	VTAP_CLEANUP(vtap_plan_done) struct vtap_plan plan = {};
-	int status = plan_read(cli, i, &plan);
+	int status = manifest_read(cli, i, &manifest);
 
+	if (status == VTAP_EXIT_DONE)
+		status = plan_read(cli, i, &manifest, &plan);
 	if (status == VTAP_EXIT_DONE)
 		status = plan_print(cli, &plan);
 	if (status != VTAP_EXIT_DONE)
@@ -237,19 +249,26 @@ int vtap_cmd_diff(struct vtap_cli *cli, const struct vtap_invocation *i)
 
 struct application {
 	struct vtap_cli *cli;
-	struct vtap_plan *plan;
+	struct vtap_plan plan; /* owned */
 	bool *done; /* owned; by step */
 	struct vtap_refusal *refusals; /* owned; by step: the last one */
-	size_t counts[VTAP_STEP_MAX];
+	json_t *versions; /* owned; of what it has changed itself: by kind and name */
+	const struct vtap_step *stale; /* of the plan: somebody else has changed it; NULL = nobody has */
+	size_t counts[VTAP_STEP_MAX]; /* of all plans */
+	size_t unchanged; /* of the first */
 };
 
 static void application_done(struct application *a)
 {
-	free(a->done);
-	free(a->refusals);
+	vtap_plan_done(&a->plan);
+	free(VTAP_STEAL(a->done));
+	free(VTAP_STEAL(a->refusals));
+	json_decref(VTAP_STEAL(a->versions));
+	a->stale = NULL;
 }
 
-static int step_ask(struct vtap_cli *cli, const struct vtap_step *s, struct vtap_refusal *ret_refusal)
+/* Asks for the change of what was read, and of nothing that somebody else has made of it since. */
+static int step_ask(struct application *a, const struct vtap_step *s, struct vtap_refusal *ret_refusal)
 {
 	static const struct {
 		const char *method, *path;
@@ -262,15 +281,23 @@ static int step_ask(struct vtap_cli *cli, const struct vtap_step *s, struct vtap
 	_cleanup_free_ char *path = vtap_request_path(requests[s->action].path, s->kind->plural, s->name);
 	_cleanup_free_ char *body = s->body ? json_dumps(s->body, JSON_COMPACT) : NULL;
 	struct vtap_ask ask = {.method = requests[s->action].method, .path = path, .body = body};
-	json_t *answer = NULL;
-	char about[120];
+	json_t *answer = NULL, *own;
+	char about[120], match[48];
 	int status;
 
 	if (!path || (s->body && !body))
-		return vtap_show_memory(cli);
+		return vtap_show_memory(a->cli);
 	snprintf(about, sizeof(about), "%s %s", s->kind->name, s->name);
 	ask.about = about;
-	status = vtap_ask_try(cli, &ask, &answer, ret_refusal);
+	own = json_object_get(a->versions, about);
+	snprintf(match, sizeof(match), "If-Match: \"%" JSON_INTEGER_FORMAT "\"",
+		 own ? json_integer_value(own) : s->version);
+	if (own || s->version > 0)
+		ask.headers[0] = match;
+	status = vtap_ask_try(a->cli, &ask, &answer, ret_refusal);
+	own = json_object_get(answer, "version");
+	if (json_is_integer(own) && json_object_set(a->versions, about, own) < 0)
+		status = vtap_show_memory(a->cli);
 	json_decref(answer);
 	return status;
 }
@@ -302,20 +329,23 @@ static bool counts(const struct vtap_plan *plan, size_t index)
 	return s[-1].kind != s->kind || strcmp(s[-1].name, s->name) != 0;
 }
 
-/* Tries once what is left of the steps; how many were done, or -ECONNREFUSED when there is no controller any more. */
+/*
+ * Tries once what is left of the steps; how many were done, -ECONNREFUSED when there is no controller any more, or -ESTALE with
+ * a->stale when the plan is of what is there no more.
+ */
 static int round_run(struct application *a, bool deletions)
 {
 	int progress = 0;
 
-	for (size_t i = 0; i < a->plan->count; i++) {
-		const struct vtap_step *s = &a->plan->steps[i];
+	for (size_t i = 0; i < a->plan.count; i++) {
+		const struct vtap_step *s = &a->plan.steps[i];
 
 		if (a->done[i] || (s->action == VTAP_STEP_DELETE) != deletions)
 			continue;
-		switch (step_ask(a->cli, s, &a->refusals[i])) {
+		switch (step_ask(a, s, &a->refusals[i])) {
 		case VTAP_EXIT_DONE:
 			a->done[i] = true;
-			a->counts[s->action] += counts(a->plan, i);
+			a->counts[s->action] += counts(&a->plan, i);
 			step_say(a, s);
 			progress++;
 			break;
@@ -323,7 +353,10 @@ static int round_run(struct application *a, bool deletions)
 			vtap_cli_fail(a->cli, VTAP_EXIT_UNREACHABLE, "%s", a->refusals[i].text);
 			return -ECONNREFUSED;
 		default:
-			break;
+			if (a->refusals[i].http != HTTP_CHANGED_SINCE)
+				break;
+			a->stale = s;
+			return -ESTALE;
 		}
 	}
 	return progress;
@@ -341,13 +374,13 @@ static int steps_run(struct application *a, bool deletions)
 	do {
 		progress = round_run(a, deletions);
 		if (progress < 0)
-			return VTAP_EXIT_UNREACHABLE;
+			return progress == -ESTALE ? VTAP_EXIT_REFUSED : VTAP_EXIT_UNREACHABLE;
 		left = false;
-		for (size_t i = 0; i < a->plan->count; i++)
-			left = left || (!a->done[i] && (a->plan->steps[i].action == VTAP_STEP_DELETE) == deletions);
+		for (size_t i = 0; i < a->plan.count; i++)
+			left = left || (!a->done[i] && (a->plan.steps[i].action == VTAP_STEP_DELETE) == deletions);
 	} while (left && progress > 0);
-	for (size_t i = 0; i < a->plan->count && left; i++)
-		if (!a->done[i] && (a->plan->steps[i].action == VTAP_STEP_DELETE) == deletions)
+	for (size_t i = 0; i < a->plan.count && left; i++)
+		if (!a->done[i] && (a->plan.steps[i].action == VTAP_STEP_DELETE) == deletions)
 			status = vtap_cli_fail(a->cli, VTAP_EXIT_REFUSED, "%s", a->refusals[i].text);
 	return status;
 }
@@ -362,35 +395,68 @@ static int summary_print(const struct application *a)
 		return VTAP_EXIT_DONE;
 	if (a->cli->output == VTAP_OUTPUT_TABLE) {
 		fprintf(a->cli->out, "%zu created, %zu changed, %zu deleted, %zu as they were\n",
-			a->counts[VTAP_STEP_CREATE], changed, a->counts[VTAP_STEP_DELETE], a->plan->unchanged);
+			a->counts[VTAP_STEP_CREATE], changed, a->counts[VTAP_STEP_DELETE], a->unchanged);
 		return VTAP_EXIT_DONE;
 	}
 	summary = json_pack("{s:I,s:I,s:I,s:I}", "created", (json_int_t)a->counts[VTAP_STEP_CREATE], "changed",
 			    (json_int_t)changed, "deleted", (json_int_t)a->counts[VTAP_STEP_DELETE], "unchanged",
-			    (json_int_t)a->plan->unchanged);
+			    (json_int_t)a->unchanged);
 	status = vtap_show_value(a->cli, summary);
 	json_decref(summary);
 	return status;
 }
 
+static int plan_run(struct application *a)
+{
+	int status;
+
+	a->done = calloc(a->plan.count + 1, sizeof(*a->done));
+	a->refusals = calloc(a->plan.count + 1, sizeof(*a->refusals));
+	a->versions = json_object();
+	if (!a->done || !a->refusals || !a->versions)
+		return vtap_show_memory(a->cli);
+	status = steps_run(a, false);
+	/* Nothing is deleted for the sake of something that did not come. */
+	return status == VTAP_EXIT_DONE ? steps_run(a, true) : status;
+}
+
+/* What somebody else changes meanwhile is read again, and what is left to do then is done: nobody's change is lost unseen. */
+static int plans_run(struct application *a, const struct vtap_invocation *i, const struct vtap_manifest *manifest)
+{
+	unsigned plans = 1;
+	int status;
+
+	while ((status = plan_run(a)) == VTAP_EXIT_REFUSED && a->stale) {
+		if (plans++ == PLANS_MAX)
+			return vtap_cli_fail(a->cli, status,
+					     "%s %s: others change it time and again: apply the manifest again later",
+					     a->stale->kind->name, a->stale->name);
+		if (!a->cli->quiet)
+			fprintf(a->cli->err,
+				"vtap: %s %s was changed by somebody else meanwhile: everything is read again\n",
+				a->stale->kind->name, a->stale->name);
+		application_done(a);
+		status = plan_read(a->cli, i, manifest, &a->plan);
+		if (status != VTAP_EXIT_DONE)
+			return status;
+	}
+	return status;
+}
+
 int vtap_cmd_apply(struct vtap_cli *cli, const struct vtap_invocation *i)
 {
-	VTAP_CLEANUP(vtap_plan_done) struct vtap_plan plan = {};
-	VTAP_CLEANUP(application_done) struct application a = {.cli = cli, .plan = &plan};
-	int status = plan_read(cli, i, &plan);
+	VTAP_CLEANUP(vtap_manifest_done) struct vtap_manifest manifest = {};
+	VTAP_CLEANUP(application_done) struct application a = {.cli = cli};
+	int status = manifest_read(cli, i, &manifest);
 
+	if (status == VTAP_EXIT_DONE)
+		status = plan_read(cli, i, &manifest, &a.plan);
 	if (status != VTAP_EXIT_DONE)
 		return status;
 	if (vtap_invocation_flag(i, "dry-run"))
-		return plan_print(cli, &plan);
-	a.done = calloc(plan.count + 1, sizeof(*a.done));
-	a.refusals = calloc(plan.count + 1, sizeof(*a.refusals));
-	if (!a.done || !a.refusals)
-		return vtap_show_memory(cli);
-	status = steps_run(&a, false);
-	/* Nothing is deleted for the sake of something that did not come. */
-	if (status == VTAP_EXIT_DONE)
-		status = steps_run(&a, true);
+		return plan_print(cli, &a.plan);
+	a.unchanged = a.plan.unchanged;
+	status = plans_run(&a, i, &manifest);
 	if (status != VTAP_EXIT_UNREACHABLE && summary_print(&a) != VTAP_EXIT_DONE)
 		status = VTAP_EXIT_REFUSED;
 	return status;

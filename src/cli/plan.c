@@ -87,6 +87,7 @@ int vtap_planner_step(struct vtap_planner *p, enum vtap_step_action action, cons
 	    .action = action,
 	    .kind = p->kind,
 	    .name = copy,
+	    .version = p->version,
 	    .body = body,
 	    .changes = changes,
 	};

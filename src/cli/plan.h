@@ -11,6 +11,7 @@ struct vtap_step {
 	enum vtap_step_action action;
 	const struct vtap_kind *kind; /* of rules: that of their filter */
 	char *name; /* owned; name or id: how the controller is asked for it, and people are told of it */
+	json_int_t version; /* of the resource as it was read; 0 = it was not there */
 	json_t *body; /* owned; the request's; NULL for a deletion */
 	json_t *changes; /* owned; array of {path, before, after} for people; null = not there */
 };

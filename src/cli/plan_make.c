@@ -243,6 +243,7 @@ static int entry_plan(struct vtap_planner *p, const json_t *entry)
 		return r;
 	if (current)
 		json_object_set_new(p->kept, text_of(current, "id"), json_true());
+	p->version = json_integer_value(json_object_get(current, "version"));
 	input = input_make(p, entry, current);
 	r = secrets_refuse(p, input);
 	if (r >= 0)
@@ -257,6 +258,7 @@ static int late_plan(struct vtap_planner *p)
 	size_t i;
 	int r = 0;
 
+	p->version = 0;
 	json_array_foreach(p->late, i, late)
 	{
 		p->kind = vtap_kind_find(text_of(late, "kind"));
@@ -318,6 +320,7 @@ static int prune_plan(struct vtap_planner *p, int (*plan)(struct vtap_planner *p
 		p->kind = vtap_kind_find(vtap_manifest_kinds[count]);
 		json_array_foreach(json_object_get(p->inventory, p->kind->name), i, item)
 		{
+			p->version = json_integer_value(json_object_get(item, "version"));
 			r = is_pruned(p, item) ? plan(p, item) : 0;
 			if (r < 0)
 				return r;

@@ -20,6 +20,7 @@ struct vtap_planner {
 	/* Where the planner is. */
 	const struct vtap_kind *kind;
 	size_t index; /* in the manifest's list */
+	json_int_t version; /* of the resource there; 0 = it is not there */
 };
 
 /* field: below the resource; empty = all of it. Returns code. */

@@ -15,14 +15,14 @@ static void body_check(const struct fake_exchange *e, const struct vtap_client_r
 	json_decref(got);
 }
 
-static void header_check(const struct fake *f, const struct vtap_client_request *request)
+static void header_check(const char *header, const struct vtap_client_request *request)
 {
-	bool found = !f->header;
+	bool found = !header;
 
 	for (size_t i = 0; !found && request->headers && request->headers[i]; i++)
-		found = strcmp(request->headers[i], f->header) == 0;
+		found = strcmp(request->headers[i], header) == 0;
 	if (!found)
-		fail_msg("%s %s lacks the header %s", request->method, request->path, f->header);
+		fail_msg("%s %s lacks the header %s", request->method, request->path, header);
 }
 
 static int stream(const struct vtap_client_request *request, const char *text)
@@ -50,7 +50,9 @@ static int perform(const struct vtap_client_request *request, struct vtap_client
 	if (strcmp(e->method, request->method) != 0 || strcmp(e->path, request->path) != 0)
 		fail_msg("%s %s is not %s %s", request->method, request->path, e->method, e->path);
 	body_check(e, request);
-	header_check(f, request);
+	header_check(f->header, request);
+	if (f->headers && strcmp(request->method, "GET") != 0)
+		header_check(*f->headers++, request);
 	f->next++;
 	*ret_answer = (struct vtap_client_answer){.status = e->status};
 	if (f->answer_count < VTAP_ARRAY_SIZE(f->retry_after_s))

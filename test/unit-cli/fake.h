@@ -24,6 +24,7 @@ struct fake {
 	struct vtap_settings settings;
 	const struct fake_exchange *next;
 	const char *header; /* that requests must have; NULL = any */
+	const char *const *headers; /* that those must have which change something, in order; NULL = any */
 	char *out, *err; /* what the last run printed */
 	size_t out_bytes, err_bytes;
 	const char *typed[4]; /* secrets, in order; NULL = end of input */

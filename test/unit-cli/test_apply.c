@@ -140,6 +140,59 @@ static void test_prune(void **state)
 	assert_string_equal(h.err, "vtap: nobody is there\n");
 }
 
+#define TARGET_AT(version, address)                                                                                    \
+	"{\"id\":\"tmt-00000000000000001\",\"name\":\"ids\",\"version\":" version ",\"address\":\"" address "\","      \
+	"\"description\":\"\",\"tags\":{},\"interface\":null,\"mtu\":0,\"df\":false,\"dscp\":0,\"ttl\":64,"            \
+	"\"local\":null,\"enabled\":true}"
+#define PATCHES(status, answer)                                                                                        \
+	{                                                                                                              \
+		"PATCH", "/v1/targets/ids", "{\"address\":\"10.0.0.2\"}", status, answer                               \
+	}
+
+/* What somebody else has changed since it was read is read again before it is changed. */
+static void test_changed_meanwhile(void **state)
+{
+	static const char *const versions[] = {"If-Match: \"7\"", "If-Match: \"8\"", "If-Match: \"9\"",
+					       "If-Match: \"10\""};
+	static const char text[] = "targets:\n- {name: ids, address: 10.0.0.2}\n";
+	VTAP_CLEANUP(fake_end) struct fake f, g, h;
+
+	fake_begin(&f, (const struct fake_exchange[]){
+			   READS(LIST(TARGET_AT("7", "10.0.0.1"))),
+			   PATCHES(412, REFUSED),
+			   READS(LIST(TARGET_AT("8", "10.0.0.3"))),
+			   PATCHES(200, "{\"version\":9}"),
+			   {},
+		       });
+	f.headers = versions;
+	assert_int_equal(RUN(&f, "apply", "-f", file(text)), 0);
+	fake_says(&f, "target ids updated\n0 created, 1 changed, 0 deleted, 0 as they were\n",
+		  "vtap: target ids was changed by somebody else meanwhile: everything is read again\n");
+	/* It may be as it shall be then. */
+	fake_begin(&g, (const struct fake_exchange[]){
+			   READS(LIST(TARGET_AT("7", "10.0.0.1"))),
+			   PATCHES(412, REFUSED),
+			   READS(LIST(TARGET_AT("8", "10.0.0.2"))),
+			   {},
+		       });
+	assert_int_equal(RUN(&g, "apply", "-f", file(text)), 0);
+	fake_begin(&h, (const struct fake_exchange[]){
+			   READS(LIST(TARGET_AT("7", "10.0.0.1"))),
+			   PATCHES(412, REFUSED),
+			   READS(LIST(TARGET_AT("8", "10.0.0.1"))),
+			   PATCHES(412, REFUSED),
+			   READS(LIST(TARGET_AT("9", "10.0.0.1"))),
+			   PATCHES(412, REFUSED),
+			   READS(LIST(TARGET_AT("10", "10.0.0.1"))),
+			   PATCHES(412, REFUSED),
+			   {},
+		       });
+	h.headers = versions;
+	assert_int_equal(RUN(&h, "-q", "apply", "-f", file(text)), VTAP_EXIT_REFUSED);
+	fake_says(&h, "", "vtap: target ids: others change it time and again: apply the manifest again later\n");
+	assert_null(h.next->method);
+}
+
 static void test_bad_files(void **state)
 {
 	VTAP_CLEANUP(fake_end) struct fake f;
@@ -227,6 +280,7 @@ int main(void)
 	    cmocka_unit_test(test_diff),
 	    cmocka_unit_test(test_rounds),
 	    cmocka_unit_test(test_prune),
+	    cmocka_unit_test(test_changed_meanwhile),
 	    cmocka_unit_test(test_bad_files),
 	    cmocka_unit_test(test_file_size),
 	    cmocka_unit_test(test_standard_input),
