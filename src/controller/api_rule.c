@@ -70,14 +70,8 @@ struct page {
 	const struct vtap_rules *rules;
 	json_t *items;
 	uint64_t after, limit, last; /* places: direction and number */
-	uint64_t total;
 	bool more;
 };
-
-static uint64_t place_of(const json_t *rule)
-{
-	return (uint64_t)direction_of(rule) << 32 | number_of(rule);
-}
 
 static int page_add(const json_t *rule, void *userdata)
 {
@@ -85,17 +79,14 @@ static int page_add(const json_t *rule, void *userdata)
 	json_t *resource;
 	int r;
 
-	p->total++;
-	if (place_of(rule) <= p->after)
-		return 0;
 	if (json_array_size(p->items) == p->limit) {
 		p->more = true;
-		return 0;
+		return 1;
 	}
 	r = vtap_rules_resource(p->rules, id_of(rule), &resource);
 	if (r < 0)
 		return r;
-	p->last = place_of(rule);
+	p->last = vtap_rules_place(rule);
 	return json_array_append_new(p->items, resource) < 0 ? -ENOMEM : 0;
 }
 
@@ -103,6 +94,7 @@ static int list(struct vtap_call *call, struct vtap_change *change)
 {
 	const struct vtap_object *filter = filter_of(call);
 	struct page p = {.rules = call->controller->rules};
+	size_t total = 0;
 	char next[24];
 	int r;
 
@@ -114,14 +106,17 @@ static int list(struct vtap_call *call, struct vtap_change *change)
 	if (r < 0)
 		return r;
 	p.items = json_array();
-	r = vtap_rules_each(p.rules, filter, page_add, &p);
+	for (size_t i = 0; i < VTAP_DIRECTION_MAX; i++)
+		total += vtap_rules_count(p.rules, filter, (enum vtap_direction)i);
+	if (p.after < UINT64_MAX)
+		r = vtap_rules_each(p.rules, filter, p.after + 1, page_add, &p);
 	if (r < 0) {
 		json_decref(p.items);
 		return r;
 	}
 	snprintf(next, sizeof(next), "%" PRIu64, p.last);
 	call->answer = json_pack("{s:o, s:o, s:I}", "items", p.items, "next", p.more ? json_string(next) : json_null(),
-				 "total", (json_int_t)p.total);
+				 "total", (json_int_t)total);
 	snprintf(call->etag, sizeof(call->etag), "\"%" PRIu64 "\"", filter->version);
 	return call->answer ? 0 : -ENOMEM;
 }
@@ -167,7 +162,7 @@ static int check_growth(struct vtap_call *call, const struct vtap_object *filter
 static int check_quota(struct vtap_call *call, const struct vtap_object *filter,
 		       const uint64_t after[VTAP_DIRECTION_MAX])
 {
-	uint64_t used_sum = 0, after_sum = 0;
+	uint64_t used_sum = 0, after_sum = 0, used_of_others;
 	int r = 0;
 
 	for (size_t i = 0; r >= 0 && i < VTAP_DIRECTION_MAX; i++) {
@@ -177,7 +172,12 @@ static int check_quota(struct vtap_call *call, const struct vtap_object *filter,
 		after_sum += after[i];
 		r = check_growth(call, filter, VTAP_QUOTA_RULES_PER_FILTER_DIRECTION, used, after[i]);
 	}
-	return r < 0 ? r : check_growth(call, filter, VTAP_QUOTA_RULES_PER_FILTER, used_sum, after_sum);
+	if (r >= 0)
+		r = check_growth(call, filter, VTAP_QUOTA_RULES_PER_FILTER, used_sum, after_sum);
+	used_of_others = vtap_rules_total(call->controller->rules, filter->project) - used_sum;
+	return r < 0 ? r
+		     : check_growth(call, filter, VTAP_QUOTA_RULES, used_of_others + used_sum,
+				    used_of_others + after_sum);
 }
 
 /* Before one more is put, or one that there is moves to the other direction. */
@@ -326,8 +326,8 @@ struct placed { /* a rule and where it stands in the body, for messages */
 
 static int compare_placed(const void *a, const void *b)
 {
-	uint64_t first = place_of(((const struct placed *)a)->rule),
-		 second = place_of(((const struct placed *)b)->rule);
+	uint64_t first = vtap_rules_place(((const struct placed *)a)->rule),
+		 second = vtap_rules_place(((const struct placed *)b)->rule);
 
 	return first < second ? -1 : first > second;
 }
@@ -414,7 +414,7 @@ static int replacement_check(struct vtap_call *call, const struct vtap_object *f
 		const struct placed *at = &p->rules[i];
 
 		after[direction_of(at->rule)]++;
-		if (i == 0 || place_of(at->rule) != place_of(p->rules[i - 1].rule))
+		if (i == 0 || vtap_rules_place(at->rule) != vtap_rules_place(p->rules[i - 1].rule))
 			continue;
 		snprintf(field, sizeof(field), "rules[%zu].number", VTAP_MAX(at->index, p->rules[i - 1].index));
 		return vtap_call_fail(call, -EEXIST, field, "is that of rules[%zu] in the same direction",

@@ -135,6 +135,7 @@ int vtap_quota_use(const struct vtap_controller *controller, const struct vtap_o
 		if (kind)
 			used[q] = vtap_objects_referrer_count(controller->objects, project->id, kind);
 	}
+	used[VTAP_QUOTA_RULES] = vtap_rules_total(controller->rules, project->id);
 	for (size_t i = 0; r >= 0 && i < VTAP_ARRAY_SIZE(kinds); i++)
 		r = vtap_objects_referrers(controller->objects, project->id, vtap_kind_find(kinds[i].kind),
 					   kinds[i].visit, &c);

@@ -35,38 +35,93 @@ struct vtap_rules_chunk *vtap_rules_chunk_free(struct vtap_rules_chunk *chunk)
 {
 	if (!chunk)
 		return NULL;
-	json_decref(chunk->rules);
-	json_decref(chunk->notes);
+	vtap_rules_chunk_close(chunk);
 	free(chunk->text);
+	free(chunk->notes_text);
 	free(chunk);
 	return NULL;
 }
 
-int vtap_rules_chunk_new(const char *filter, json_t *rules, json_t *notes, struct vtap_rules_chunk **ret_chunk)
+/* What is known of it without parsing it. */
+static void chunk_count(struct vtap_rules_chunk *chunk)
 {
-	VTAP_CLEANUP(vtap_rules_chunk_freep) struct vtap_rules_chunk *chunk = calloc(1, sizeof(*chunk));
 	const json_t *rule;
 	size_t i;
+
+	json_array_foreach(chunk->rules, i, rule)
+	{
+		chunk->counts[direction_of(rule)]++;
+		chunk->last_place = vtap_rules_place(rule);
+	}
+}
+
+static void chunk_belongs(struct vtap_rules_chunk *chunk, const struct vtap_object *filter)
+{
+	snprintf(chunk->filter, sizeof(chunk->filter), "%s", filter->id);
+	snprintf(chunk->project, sizeof(chunk->project), "%s", filter->project ? filter->project : "");
+}
+
+int vtap_rules_chunk_new(struct vtap_rules *r, const struct vtap_object *filter, json_t *rules, json_t *notes,
+			 struct vtap_rules_chunk **ret_chunk)
+{
+	VTAP_CLEANUP(vtap_rules_chunk_freep) struct vtap_rules_chunk *chunk = calloc(1, sizeof(*chunk));
 
 	if (!chunk) {
 		json_decref(rules);
 		json_decref(notes);
 		return -ENOMEM;
 	}
-	chunk->rules = rules;
-	chunk->notes = notes;
+	chunk->cache = r->cache;
+	vtap_rules_chunk_keep(chunk, rules, notes);
 	chunk->text = json_dumps(rules, JSON_COMPACT);
-	if (!chunk->text)
+	chunk->notes_text = json_dumps(notes, JSON_COMPACT);
+	if (!chunk->text || !chunk->notes_text)
 		return -ENOMEM;
 	chunk->text_bytes = strlen(chunk->text);
+	chunk->notes_bytes = strlen(chunk->notes_text);
 	vtap_hash_hex(chunk->text, chunk->text_bytes, chunk->hash);
-	snprintf(chunk->filter, sizeof(chunk->filter), "%s", filter);
-	json_array_foreach(rules, i, rule)
-	{
-		chunk->counts[direction_of(rule)]++;
-	}
+	chunk_belongs(chunk, filter);
+	chunk_count(chunk);
 	*ret_chunk = VTAP_STEAL(chunk);
 	return 0;
+}
+
+static size_t count_of(const struct vtap_rules_chunk *chunk)
+{
+	return chunk->counts[VTAP_DIRECTION_IN] + chunk->counts[VTAP_DIRECTION_OUT];
+}
+
+static int project_add(struct vtap_rules *r, const struct vtap_rules_chunk *chunk)
+{
+	size_t *count = vtap_table_get(r->by_project, chunk->project);
+	int k;
+
+	if (!count) {
+		count = calloc(1, sizeof(*count));
+		k = count ? vtap_table_put(r->by_project, chunk->project, count) : -ENOMEM;
+		if (k < 0) {
+			free(count);
+			return k;
+		}
+	}
+	*count += count_of(chunk);
+	return 0;
+}
+
+static void project_remove(struct vtap_rules *r, const struct vtap_rules_chunk *chunk)
+{
+	size_t *count = vtap_table_get(r->by_project, chunk->project);
+
+	*count -= count_of(chunk);
+	if (*count == 0)
+		free(vtap_table_remove(r->by_project, chunk->project));
+}
+
+size_t vtap_rules_total(const struct vtap_rules *r, const char *project)
+{
+	const size_t *count = vtap_table_get(r->by_project, project);
+
+	return count ? *count : 0;
 }
 
 void vtap_rules_chunk_unlink(struct vtap_rules *r, struct vtap_rules_chunk *chunk)
@@ -74,6 +129,9 @@ void vtap_rules_chunk_unlink(struct vtap_rules *r, struct vtap_rules_chunk *chun
 	const json_t *rule;
 	size_t i;
 
+	if (vtap_rules_chunk_open(chunk) < 0)
+		abort(); /* rules would be found in what is not there any more */
+	project_remove(r, chunk);
 	if (vtap_table_get(r->by_hash, chunk->hash) == chunk)
 		(void)vtap_table_remove(r->by_hash, chunk->hash);
 	json_array_foreach(chunk->rules, i, rule)
@@ -89,6 +147,11 @@ int vtap_rules_chunk_link(struct vtap_rules *r, struct vtap_rules_chunk *chunk)
 	size_t i;
 	int k;
 
+	k = vtap_rules_chunk_open(chunk);
+	if (k >= 0)
+		k = project_add(r, chunk);
+	if (k < 0)
+		return k;
 	k = vtap_table_put(r->by_hash, chunk->hash, chunk);
 	json_array_foreach(chunk->rules, i, rule)
 	{
@@ -111,6 +174,10 @@ int vtap_rules_new(struct vtap_controller *c, struct vtap_rules **ret_rules)
 	r = vtap_table_new(&rules->by_hash);
 	if (r >= 0)
 		r = vtap_table_new(&rules->by_rule);
+	if (r >= 0)
+		r = vtap_table_new(&rules->by_project);
+	if (r >= 0)
+		r = vtap_rules_cache_new(c->event, &rules->cache);
 	if (r < 0)
 		return r;
 	*ret_rules = VTAP_STEAL(rules);
@@ -123,23 +190,33 @@ static int chunk_visit_free(const char *key, void *value, void *userdata)
 	return 0;
 }
 
+static int count_visit_free(const char *key, void *value, void *userdata)
+{
+	free(value);
+	return 0;
+}
+
 struct vtap_rules *vtap_rules_free(struct vtap_rules *r)
 {
 	if (!r)
 		return NULL;
 	if (r->by_hash)
 		(void)vtap_table_each(r->by_hash, chunk_visit_free, NULL);
+	if (r->by_project)
+		(void)vtap_table_each(r->by_project, count_visit_free, NULL);
 	vtap_table_free(r->by_hash);
 	vtap_table_free(r->by_rule);
+	vtap_table_free(r->by_project);
+	vtap_rules_cache_free(r->cache);
 	free(r);
 	return NULL;
 }
 
 const json_t *vtap_rules_chunk(const struct vtap_rules *r, const char *hash)
 {
-	const struct vtap_rules_chunk *chunk = vtap_table_get(r->by_hash, hash);
+	struct vtap_rules_chunk *chunk = vtap_table_get(r->by_hash, hash);
 
-	return chunk ? chunk->rules : NULL;
+	return chunk && vtap_rules_chunk_open(chunk) >= 0 ? chunk->rules : NULL;
 }
 
 const char *vtap_rules_chunk_text(const struct vtap_rules *r, const char *hash, size_t *ret_bytes)
@@ -159,11 +236,13 @@ struct vtap_rules_chunk *vtap_rules_chunk_of(const struct vtap_rules *r, const s
 	return hash ? vtap_table_get(r->by_hash, json_string_value(hash)) : NULL;
 }
 
-static const json_t *rule_in(const struct vtap_rules_chunk *chunk, const char *id, const json_t **ret_note)
+static const json_t *rule_in(struct vtap_rules_chunk *chunk, const char *id, const json_t **ret_note)
 {
 	const json_t *rule;
 	size_t i;
 
+	if (vtap_rules_chunk_open(chunk) < 0)
+		return NULL;
 	json_array_foreach(chunk->rules, i, rule)
 	{
 		if (strcmp(id_of(rule), id) == 0) {
@@ -176,7 +255,7 @@ static const json_t *rule_in(const struct vtap_rules_chunk *chunk, const char *i
 
 const json_t *vtap_rules_find(const struct vtap_rules *r, const char *rule_id, struct vtap_object **ret_filter)
 {
-	const struct vtap_rules_chunk *chunk = vtap_table_get(r->by_rule, rule_id);
+	struct vtap_rules_chunk *chunk = vtap_table_get(r->by_rule, rule_id);
 	const json_t *note;
 
 	if (!chunk)
@@ -185,21 +264,53 @@ const json_t *vtap_rules_find(const struct vtap_rules *r, const char *rule_id, s
 	return *ret_filter ? rule_in(chunk, rule_id, &note) : NULL;
 }
 
-int vtap_rules_each(const struct vtap_rules *r, const struct vtap_object *filter,
+/* The index of the first chunk that ends at that place or behind it. */
+static size_t chunk_from(const struct vtap_rules *r, const struct vtap_object *filter, uint64_t place)
+{
+	size_t first = 0, end = json_array_size(json_object_get(filter->value, "chunks"));
+
+	while (first < end) {
+		size_t middle = first + (end - first) / 2;
+		const struct vtap_rules_chunk *chunk = vtap_rules_chunk_of(r, filter, middle);
+
+		if (chunk && chunk->last_place < place)
+			first = middle + 1;
+		else
+			end = middle;
+	}
+	return first;
+}
+
+/* The same of the rules of a chunk. */
+static size_t rule_from(const json_t *rules, uint64_t place)
+{
+	size_t first = 0, end = json_array_size(rules);
+
+	while (first < end) {
+		size_t middle = first + (end - first) / 2;
+
+		if (vtap_rules_place(json_array_get(rules, middle)) < place)
+			first = middle + 1;
+		else
+			end = middle;
+	}
+	return first;
+}
+
+int vtap_rules_each(const struct vtap_rules *r, const struct vtap_object *filter, uint64_t from_place,
 		    int (*visit)(const json_t *rule, void *userdata), void *userdata)
 {
-	const struct vtap_rules_chunk *chunk;
+	struct vtap_rules_chunk *chunk;
+	int k;
 
-	for (size_t i = 0; (chunk = vtap_rules_chunk_of(r, filter, i)); i++) {
-		const json_t *rule;
-		size_t j;
-
-		json_array_foreach(chunk->rules, j, rule)
-		{
-			int k = visit(rule, userdata);
-
-			if (k < 0)
-				return k;
+	for (size_t i = chunk_from(r, filter, from_place); (chunk = vtap_rules_chunk_of(r, filter, i)); i++) {
+		k = vtap_rules_chunk_open(chunk);
+		if (k < 0)
+			return k;
+		for (size_t j = rule_from(chunk->rules, from_place); j < json_array_size(chunk->rules); j++) {
+			k = visit(json_array_get(chunk->rules, j), userdata);
+			if (k != 0)
+				return k < 0 ? k : 0;
 		}
 	}
 	return 0;
@@ -219,28 +330,19 @@ const json_t *vtap_rules_at(const struct vtap_rules *r, const struct vtap_object
 			    uint32_t number)
 {
 	const uint64_t wanted = (uint64_t)direction << 32 | number;
-	const struct vtap_rules_chunk *chunk;
+	struct vtap_rules_chunk *chunk = vtap_rules_chunk_of(r, filter, chunk_from(r, filter, wanted));
+	const json_t *rule;
 
-	for (size_t i = 0; (chunk = vtap_rules_chunk_of(r, filter, i)); i++) {
-		const json_t *rule;
-		size_t j;
-
-		if (vtap_rules_place(json_array_get(chunk->rules, json_array_size(chunk->rules) - 1)) < wanted)
-			continue;
-		json_array_foreach(chunk->rules, j, rule)
-		{
-			if (vtap_rules_place(rule) == wanted)
-				return rule;
-		}
+	if (!chunk || vtap_rules_chunk_open(chunk) < 0)
 		return NULL;
-	}
-	return NULL;
+	rule = json_array_get(chunk->rules, rule_from(chunk->rules, wanted));
+	return rule && vtap_rules_place(rule) == wanted ? rule : NULL;
 }
 
 int vtap_rules_resource(const struct vtap_rules *r, const char *rule_id, json_t **ret_resource)
 {
 	const struct vtap_kind *kind = vtap_kind_find("rule");
-	const struct vtap_rules_chunk *chunk = vtap_table_get(r->by_rule, rule_id);
+	struct vtap_rules_chunk *chunk = vtap_table_get(r->by_rule, rule_id);
 	const json_t *note = NULL, *rule = chunk ? rule_in(chunk, rule_id, &note) : NULL;
 	const struct vtap_attribute *a = NULL;
 	const struct vtap_object *filter;
@@ -276,7 +378,7 @@ int vtap_rules_resource(const struct vtap_rules *r, const char *rule_id, json_t 
 /* The start. */
 struct loading {
 	struct vtap_rules *rules;
-	struct vtap_table *notes; /* hash: array, owned */
+	struct vtap_table *notes; /* hash: text, owned */
 	char last[VTAP_STORE_KEY_MAX_BYTES + 1];
 	char (*orphans)[VTAP_HASH_STRLEN]; /* owned */
 	size_t orphan_count;
@@ -285,56 +387,38 @@ struct loading {
 static int load_notes(const struct vtap_store_item *item, void *userdata)
 {
 	struct loading *l = userdata;
-	json_t *notes = json_loadb(item->value, item->value_bytes, 0, NULL);
+	char *text = strndup(item->value, item->value_bytes);
 	int r;
 
 	snprintf(l->last, sizeof(l->last), "%s", item->key);
-	if (!json_is_array(notes)) {
-		json_decref(notes);
-		return vtap_log_err(-EUCLEAN, "the store's value of %s is no list", item->key);
-	}
-	r = vtap_table_put(l->notes, item->key + strlen("notes/"), notes);
+	r = text ? vtap_table_put(l->notes, item->key + strlen("notes/"), text) : -ENOMEM;
 	if (r < 0)
-		json_decref(notes);
+		free(text);
 	return r;
-}
-
-/* A chunk whose notes are lost loses nothing that agents or rules depend on. */
-static json_t *notes_for(struct loading *l, const char *hash, size_t count)
-{
-	json_t *notes = vtap_table_remove(l->notes, hash);
-
-	if (notes && json_array_size(notes) == count)
-		return notes;
-	json_decref(notes);
-	notes = json_array();
-	for (size_t i = 0; i < count; i++)
-		(void)json_array_append_new(notes, json_pack("{s:i}", "version", 1));
-	return notes;
 }
 
 static int load_chunk(const struct vtap_store_item *item, void *userdata)
 {
 	struct loading *l = userdata;
 	const char *hash = item->key + strlen("chunk/");
-	json_t *rules = json_loadb(item->value, item->value_bytes, 0, NULL);
-	struct vtap_rules_chunk *chunk;
+	VTAP_CLEANUP(vtap_rules_chunk_freep) struct vtap_rules_chunk *chunk = calloc(1, sizeof(*chunk));
 	int r;
 
 	snprintf(l->last, sizeof(l->last), "%s", item->key);
-	if (json_array_size(rules) == 0) {
-		json_decref(rules);
-		return vtap_log_err(-EUCLEAN, "the store's value of %s is no list", item->key);
-	}
-	r = vtap_rules_chunk_new("", rules, notes_for(l, hash, json_array_size(rules)), &chunk);
-	if (r < 0)
-		return r;
-	if (strcmp(chunk->hash, hash) != 0)
-		r = vtap_log_err(-EUCLEAN, "the store's value of %s has another hash", item->key);
+	if (!chunk)
+		return -ENOMEM;
+	chunk->cache = l->rules->cache;
+	chunk->text = strndup(item->value, item->value_bytes);
+	if (!chunk->text)
+		return -ENOMEM;
+	chunk->text_bytes = strlen(chunk->text);
+	chunk->notes_text = vtap_table_remove(l->notes, hash);
+	chunk->notes_bytes = chunk->notes_text ? strlen(chunk->notes_text) : 0;
+	if (strcmp(vtap_hash_hex(chunk->text, chunk->text_bytes, chunk->hash), hash) != 0)
+		return vtap_log_err(-EUCLEAN, "the store's value of %s has another hash", item->key);
+	r = vtap_table_put(l->rules->by_hash, chunk->hash, chunk);
 	if (r >= 0)
-		r = vtap_table_put(l->rules->by_hash, chunk->hash, chunk);
-	if (r < 0)
-		vtap_rules_chunk_free(chunk);
+		(void)VTAP_STEAL(chunk);
 	return r;
 }
 
@@ -362,8 +446,13 @@ static int adopt(struct vtap_rules *rules, const struct vtap_object *filter)
 
 		if (!chunk)
 			return vtap_log_err(-EUCLEAN, "rules of filter %s are missing in the store", filter->id);
-		snprintf(chunk->filter, sizeof(chunk->filter), "%s", filter->id);
+		if (*chunk->filter || vtap_rules_chunk_open(chunk) < 0)
+			return vtap_log_err(-EUCLEAN, "the store's value of chunk/%s is no list of one filter",
+					    chunk->hash);
+		chunk_belongs(chunk, filter);
+		chunk_count(chunk);
 		r = vtap_rules_chunk_link(rules, chunk);
+		vtap_rules_chunk_close(chunk);
 		if (r < 0)
 			return r;
 	}
@@ -425,16 +514,10 @@ static int drop_orphans(struct loading *l)
 	return 0;
 }
 
-static int notes_visit_free(const char *key, void *value, void *userdata)
-{
-	json_decref(value);
-	return 0;
-}
-
 static void loading_done(struct loading *l)
 {
 	if (l->notes)
-		(void)vtap_table_each(l->notes, notes_visit_free, NULL);
+		(void)vtap_table_each(l->notes, count_visit_free, NULL);
 	vtap_table_free(l->notes);
 	free(l->orphans);
 }

@@ -7,6 +7,7 @@
  * computed member `chunks` lists the hashes: one pointer write publishes a new set, and an edit of one rule makes one new chunk.
  * Agents fetch the chunks that they do not have. Chunks that no filter lists are deleted. What agents need not know of rules
  * (name, description, tags, times, version) is stored beside, under "notes/HASH", and may change while the chunk stays.
+ * Memory has the texts; what is parsed of them, and borrowed from here, is there until the loop's next turn.
  */
 
 #include "controller/change.h"
@@ -27,11 +28,15 @@ const json_t *vtap_rules_chunk(const struct vtap_rules *r, const char *hash);
 const char *vtap_rules_chunk_text(const struct vtap_rules *r, const char *hash, size_t *ret_bytes);
 /* Where a rule is: its filter, and the rule itself (borrowed); NULL. */
 const json_t *vtap_rules_find(const struct vtap_rules *r, const char *rule_id, struct vtap_object **ret_filter);
-/* Visits the rules of a filter: direction in before out, by number. */
-int vtap_rules_each(const struct vtap_rules *r, const struct vtap_object *filter,
+/* Direction and number as one number that sorts like them. */
+uint64_t vtap_rules_place(const json_t *rule);
+/* Visits the rules of a filter from that place on: direction in before out, by number; until one returns other than 0. */
+int vtap_rules_each(const struct vtap_rules *r, const struct vtap_object *filter, uint64_t from_place,
 		    int (*visit)(const json_t *rule, void *userdata), void *userdata);
 /* How many rules the filter has for one direction. */
 size_t vtap_rules_count(const struct vtap_rules *r, const struct vtap_object *filter, enum vtap_direction direction);
+/* How many all filters of a project have together; constant time. */
+size_t vtap_rules_total(const struct vtap_rules *r, const char *project);
 /* The whole resource of a rule, with all members; the caller's. -ENOENT. */
 int vtap_rules_resource(const struct vtap_rules *r, const char *rule_id, json_t **ret_resource);
 /* The filter's rule of that direction and number (borrowed), or NULL. */

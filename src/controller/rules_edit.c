@@ -58,15 +58,25 @@ static int edit_begin(struct edit *e, struct vtap_change *c, struct vtap_object 
 	return 0;
 }
 
-static const json_t *rules_of(const struct piece *p)
+/* Whether it holds that place, or rules behind it. */
+static bool reaches(const struct piece *p, uint64_t place)
 {
-	return p->chunk ? p->chunk->rules : p->rules;
+	size_t count = json_array_size(p->rules);
+
+	if (p->chunk)
+		return p->chunk->last_place >= place;
+	return count > 0 && vtap_rules_place(json_array_get(p->rules, count - 1)) >= place;
 }
 
 static int piece_open(struct piece *p)
 {
+	int r;
+
 	if (!p->chunk)
 		return 0;
+	r = vtap_rules_chunk_open(p->chunk);
+	if (r < 0)
+		return r;
 	p->rules = json_copy(p->chunk->rules);
 	p->notes = json_copy(p->chunk->notes);
 	p->chunk = NULL;
@@ -83,12 +93,8 @@ static int piece_at(struct edit *e, uint64_t place, struct piece **ret_piece)
 		e->piece_count = 1;
 	}
 	for (size_t i = 0; i < e->piece_count; i++) {
-		const json_t *rules;
-
 		p = &e->pieces[i];
-		rules = rules_of(p);
-		if (json_array_size(rules) > 0 &&
-		    vtap_rules_place(json_array_get(rules, json_array_size(rules) - 1)) >= place)
+		if (reaches(p, place))
 			break;
 	}
 	*ret_piece = p;
@@ -176,7 +182,8 @@ static int chunk_hook(struct edit *e, struct vtap_rules_chunk *chunk, void (*end
 
 struct renoted { /* notes that a change replaced */
 	struct vtap_rules_chunk *chunk;
-	json_t *before; /* owned */
+	char *before; /* owned */
+	size_t before_bytes;
 };
 
 static void renoted_end(bool committed, void *userdata)
@@ -184,14 +191,17 @@ static void renoted_end(bool committed, void *userdata)
 	struct renoted *n = userdata;
 
 	if (!committed) {
-		json_decref(n->chunk->notes);
-		n->chunk->notes = VTAP_STEAL(n->before);
+		vtap_rules_chunk_close(n->chunk);
+		free(n->chunk->notes_text);
+		n->chunk->notes_text = VTAP_STEAL(n->before);
+		n->chunk->notes_bytes = n->before_bytes;
 	}
-	json_decref(n->before);
+	free(n->before);
 	free(n);
 }
 
-static int notes_replace(struct edit *e, struct vtap_rules_chunk *chunk, json_t *notes)
+/* By those of another chunk, which loses them. */
+static int notes_replace(struct edit *e, struct vtap_rules_chunk *chunk, struct vtap_rules_chunk *from)
 {
 	struct renoted *n = calloc(1, sizeof(*n));
 	int r;
@@ -204,35 +214,35 @@ static int notes_replace(struct edit *e, struct vtap_rules_chunk *chunk, json_t 
 		free(n);
 		return r;
 	}
-	n->before = chunk->notes;
-	chunk->notes = json_incref(notes);
+	n->before = chunk->notes_text;
+	n->before_bytes = chunk->notes_bytes;
+	chunk->notes_text = VTAP_STEAL(from->notes_text);
+	chunk->notes_bytes = from->notes_bytes;
+	vtap_rules_chunk_close(chunk);
 	return 0;
 }
 
 static int chunk_store(struct edit *e, const struct vtap_rules_chunk *chunk, bool text_too)
 {
-	_cleanup_free_ char *notes = json_dumps(chunk->notes, JSON_COMPACT);
 	char key[VTAP_HASH_STRLEN + 16];
 	int r = 0;
 
-	if (!notes)
-		return -ENOMEM;
 	if (text_too) {
 		snprintf(key, sizeof(key), "chunk/%s", chunk->hash);
 		r = vtap_change_put_key_before(e->change, key, chunk->text, chunk->text_bytes);
 	}
 	snprintf(key, sizeof(key), "notes/%s", chunk->hash);
-	return r < 0 ? r : vtap_change_put_key_before(e->change, key, notes, strlen(notes));
+	return r < 0 ? r : vtap_change_put_key_before(e->change, key, chunk->notes_text, chunk->notes_bytes);
 }
 
 /* Notes alone, when the rules are those of a chunk that is there. */
-static int chunk_keep(struct edit *e, struct vtap_rules_chunk *chunk, json_t *notes)
+static int chunk_keep(struct edit *e, struct vtap_rules_chunk *chunk, struct vtap_rules_chunk *from)
 {
 	int r;
 
-	if (json_equal(chunk->notes, notes))
+	if (chunk->notes_text && strcmp(chunk->notes_text, from->notes_text) == 0)
 		return 0;
-	r = notes_replace(e, chunk, notes);
+	r = notes_replace(e, chunk, from);
 	return r < 0 ? r : chunk_store(e, chunk, false);
 }
 
@@ -244,14 +254,14 @@ static int chunk_add(struct edit *e, json_t *rules, json_t *notes)
 	int r;
 
 	e->rule_count += json_array_size(rules);
-	r = vtap_rules_chunk_new(e->filter->id, rules, notes, &chunk);
+	r = vtap_rules_chunk_new(e->rules, e->filter, rules, notes, &chunk);
 	if (r < 0)
 		return r;
 	if (json_array_append_new(e->hashes, json_string(chunk->hash)) < 0)
 		return -ENOMEM;
 	same = vtap_table_get(e->rules->by_hash, chunk->hash);
 	if (same)
-		return chunk_keep(e, same, chunk->notes);
+		return chunk_keep(e, same, chunk);
 	r = chunk_store(e, chunk, true);
 	if (r >= 0)
 		r = vtap_rules_chunk_link(e->rules, chunk);
@@ -398,7 +408,8 @@ static int edit_finish(struct edit *e)
 		const struct piece *p = &e->pieces[i];
 
 		if (p->chunk) {
-			e->rule_count += json_array_size(p->chunk->rules);
+			for (size_t d = 0; d < VTAP_DIRECTION_MAX; d++)
+				e->rule_count += p->chunk->counts[d];
 			if (json_array_append_new(e->hashes, json_string(p->chunk->hash)) < 0)
 				r = -ENOMEM;
 		} else {

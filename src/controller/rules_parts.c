@@ -84,7 +84,7 @@ int vtap_rules_parts_make(struct vtap_change *c, const json_t *resource, struct 
 {
 	const char *id = json_string_value(json_object_get(resource, "id"));
 	const struct vtap_rules *rules = c->controller->rules;
-	const struct vtap_rules_chunk *chunk = id ? vtap_table_get(rules->by_rule, id) : NULL;
+	struct vtap_rules_chunk *chunk = id ? vtap_table_get(rules->by_rule, id) : NULL;
 	char hex[VTAP_ID_DIGITS + 1];
 	const json_t *old_note = NULL;
 	size_t i;
@@ -94,6 +94,9 @@ int vtap_rules_parts_make(struct vtap_change *c, const json_t *resource, struct 
 		snprintf(p->id, sizeof(p->id), "%s", id);
 	else
 		vtap_id_make(vtap_kind_find("rule"), vtap_random_hex(VTAP_ID_DIGITS, hex), p->id);
+	r = chunk ? vtap_rules_chunk_open(chunk) : 0;
+	if (r < 0)
+		return r;
 	for (i = 0; chunk && !p->old_rule && i < json_array_size(chunk->rules); i++) {
 		const json_t *rule = json_array_get(chunk->rules, i);
 

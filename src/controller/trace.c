@@ -8,6 +8,7 @@
 #include "controller/state.h"
 #include "model/file_form.h"
 #include "model/schema.h"
+#include "model/words.h"
 
 #define DEVICE "traced" /* stands for the source's device: sessions are compared on one */
 
@@ -88,14 +89,25 @@ static int add_target(struct building *b, const char *id)
 	return r < 0 ? r : json_array_append_new(list, form) < 0 ? -ENOMEM : 0;
 }
 
-static int add_rules(const json_t *chunk, json_t *rules)
+/*
+ * counts: how many of each direction there are. An agent refuses a filter at the first rule that is one too many: the rest,
+ * perhaps of many thousands, need not be read to say so. 1 = nothing more is needed.
+ */
+static int add_rules(const json_t *chunk, json_t *rules, size_t counts[VTAP_DIRECTION_MAX])
 {
 	for (size_t i = 0; i < json_array_size(chunk); i++) {
+		const json_t *rule = json_array_get(chunk, i);
+		const char *word = json_string_value(json_object_get(rule, "direction"));
 		json_t *form = NULL;
-		int r = vtap_file_form(vtap_kind_find("rule"), json_array_get(chunk, i), &form);
+		int direction = VTAP_DIRECTION_IN;
+		int r = vtap_file_form(vtap_kind_find("rule"), rule, &form);
 
 		if (r < 0 || json_array_append_new(rules, form) < 0)
 			return -ENOMEM;
+		if (word)
+			(void)vtap_word_find(vtap_direction_words, word, &direction);
+		if (++counts[direction] > VTAP_FILTER_RULES_MAX)
+			return 1;
 	}
 	return 0;
 }
@@ -104,16 +116,17 @@ static int add_filter(struct building *b, const char *id)
 {
 	json_t *list = json_object_get(b->document, "filters"), *rules = json_array();
 	const json_t *chunks = json_object_get(vtap_resolver_value(b->v, id), "chunks");
+	size_t counts[VTAP_DIRECTION_MAX] = {};
 	int r = 0;
 
 	if (has_named(list, id)) {
 		json_decref(rules);
 		return 0;
 	}
-	for (size_t i = 0; i < json_array_size(chunks) && r >= 0; i++) {
+	for (size_t i = 0; i < json_array_size(chunks) && r == 0; i++) {
 		const json_t *chunk = b->chunk(json_string_value(json_array_get(chunks, i)), b->userdata);
 
-		r = add_rules(chunk, rules);
+		r = add_rules(chunk, rules, counts);
 	}
 	if (json_array_append_new(list, json_pack("{s:s, s:o}", "name", id, "rules", rules)) < 0)
 		r = -ENOMEM;

@@ -9,6 +9,7 @@
 #include "controller/change_private.h"
 
 #define BATCH_MAX 256 /* writes */
+#define BATCH_RUN_NS 50000000U /* for which writes are added to one: then others have their turn */
 #define OBSERVERS_MAX 16
 
 struct vtap_writer {
@@ -271,28 +272,34 @@ static void finish_all(struct vtap_writer *w, struct vtap_write *batch)
 	}
 }
 
-static struct vtap_write *take(struct vtap_writer *w, size_t max)
+/* The first of the queue; NULL = it is empty. */
+static struct vtap_write *take(struct vtap_writer *w)
 {
-	struct vtap_write *batch = w->first, **end = &w->first;
+	struct vtap_write *write = w->first;
 
-	for (size_t i = 0; i < max && *end; i++)
-		end = &(*end)->next;
-	w->first = *end;
-	*end = NULL;
+	if (!write)
+		return NULL;
+	w->first = write->next;
+	write->next = NULL;
 	if (!w->first)
 		w->end = &w->first;
-	return batch;
+	return write;
 }
 
-static void batch_run(struct vtap_writer *w, struct vtap_write *batch)
+static void batch_run(struct vtap_writer *w)
 {
+	struct vtap_write *batch = NULL, **end = &batch, *write;
+	const uint64_t begun_ns = now_ns();
 	struct vtap_change *earlier = NULL;
 	int64_t time_s = time(NULL);
+	size_t count = 0;
 	int r;
 
-	for (struct vtap_write *at = batch; at; at = at->next) {
-		write_run(w, at, earlier, time_s);
-		earlier = at->change ? at->change : earlier;
+	while (count++ < BATCH_MAX && now_ns() - begun_ns < BATCH_RUN_NS && (write = take(w))) {
+		*end = write;
+		end = &write->next;
+		write_run(w, write, earlier, time_s);
+		earlier = write->change ? write->change : earlier;
 	}
 	r = commit(w, batch);
 	if (r < 0)
@@ -304,18 +311,17 @@ static void batch_run(struct vtap_writer *w, struct vtap_write *batch)
 
 void vtap_writer_cancel(struct vtap_writer *w)
 {
-	while (w->first) {
-		struct vtap_write *write = take(w, 1);
+	struct vtap_write *write;
 
+	while ((write = take(w)))
 		write->done(-ECANCELED, write->userdata);
-	}
 }
 
 static int on_turn(sd_event_source *source, void *userdata)
 {
 	struct vtap_writer *w = userdata;
 
-	batch_run(w, take(w, BATCH_MAX));
+	batch_run(w);
 	return sd_event_source_set_enabled(source, w->first ? SD_EVENT_ON : SD_EVENT_OFF);
 }
 
@@ -359,7 +365,7 @@ int vtap_write_now(struct vtap_controller *c, struct vtap_write *write)
 
 	vtap_write_queue(c, &own);
 	while (!now.done)
-		batch_run(c->writer, take(c->writer, BATCH_MAX));
+		batch_run(c->writer);
 	if (write->done)
 		write->done(now.result, write->userdata);
 	return now.result;

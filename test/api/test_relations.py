@@ -409,7 +409,7 @@ class Quotas(ApiCase):
         self.session(number=4, sources=[other, "tag:a=b"], target=targets[1])
         self.session(number=5, sources=["tag:a=b"], target=targets[0], filter=filters[1])
         self.assertEqual(used(), {
-            "sessions": 5, "targets": 2, "filters": 2, "interfaces": 3, "networks": 2, "subnets": 1, "guests": 1, "gateways": 1,
+            "sessions": 5, "targets": 2, "filters": 2, "interfaces": 3, "networks": 2, "subnets": 1, "guests": 1, "gateways": 1, "rules": 3,
             "rules_per_filter": 3, "rules_per_filter_direction": 2, "sessions_per_filter": 3, "sessions_per_interface": 3,
             "sessions_per_network": 3, "sessions_per_target": 3, "sources_per_session": 3, "sources_per_target": 4})
 

@@ -220,6 +220,24 @@ class Many(ApiCase):
         self.refused(422, "PUT", path, {"rules": [rule(1), rule(2), rule(1, "out"), rule(2, "out")]})
         self.api.put(path, {"rules": [rule(1), rule(2), rule(1, "out")]})
 
+    def test_the_quota_of_all_filters_together(self):
+        self.admin.patch(f"/v1/projects/{self.project}", {"quotas": {"rules": 4}})
+        first, second = (f"/v1/filters/{self.filter()}/rules" for _ in range(2))
+        self.api.put(first, {"rules": [rule(1), rule(1, "out"), rule(2)]})
+        last = self.api.post(second, rule(1))
+        for method, path, body in (("POST", second, rule(2)), ("POST", first, rule(2, "out")),
+                                   ("PUT", second, {"rules": [rule(1), rule(2)]})):
+            problem = self.refused(422, method, path, body)
+            self.assertEqual((problem["quota"], problem["limit"], problem["used"]), ("rules", 4, 4))
+        used = {item["name"]: item["used"] for item in self.api.get("/v1/quotas")["items"]}
+        self.assertEqual(used["rules"], 4)
+        # What one filter gives up, another may have; what was refused has counted nothing.
+        self.api.delete(f"/v1/rules/{last['id']}")
+        self.api.put(first, {"rules": [rule(1), rule(1, "out"), rule(2), rule(3)]})
+        self.api.delete(first.removesuffix("/rules"))
+        self.api.put(second, {"rules": [rule(n) for n in range(1, 5)]})
+        self.refused(422, "POST", second, rule(5))
+
     def test_quotas_below_what_there_is(self):
         path = f"/v1/filters/{self.filter()}/rules"
         made = [self.api.post(path, rule(number))["id"] for number in range(1, 5)]

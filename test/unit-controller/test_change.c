@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "core.h"
 
@@ -451,9 +452,50 @@ static void test_cancel(void **state)
 	core_end(&core);
 }
 
+struct slow { /* a write that takes its time */
+	struct vtap_write write;
+	bool done;
+};
+
+static int slow_run(struct vtap_change *c, void *userdata)
+{
+	const clock_t begun = clock();
+
+	while (clock() - begun < CLOCKS_PER_SEC / 10)
+		;
+	return 0;
+}
+
+static void slow_done(int r, void *userdata)
+{
+	struct slow *s = userdata;
+
+	s->done = true;
+}
+
+/* A batch takes no more writes once it has taken long: whatever else waits for the loop has its turn. */
+static void test_slow_writes(void **state)
+{
+	struct slow writes[3] = {};
+	struct core core;
+
+	core_begin(&core);
+	for (size_t i = 0; i < VTAP_ARRAY_SIZE(writes); i++) {
+		writes[i].write = (struct vtap_write){.run = slow_run, .done = slow_done, .userdata = &writes[i]};
+		vtap_write_queue(&core.controller, &writes[i].write);
+	}
+	for (size_t i = 0; i < VTAP_ARRAY_SIZE(writes); i++) {
+		assert_true(sd_event_run(core.controller.event, 0) > 0);
+		for (size_t j = 0; j < VTAP_ARRAY_SIZE(writes); j++)
+			assert_int_equal(writes[j].done, j <= i);
+	}
+	core_end(&core);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_slow_writes),
 	    cmocka_unit_test(test_put),
 	    cmocka_unit_test(test_undone),
 	    cmocka_unit_test(test_batch),

@@ -166,7 +166,7 @@ static json_t *describe(const struct core *core)
 			if (at->name)
 				assert_ptr_equal(vtap_objects_named(o, k, at->project, at->name), at);
 			if (strcmp(k->name, "filter") == 0)
-				assert_int_equal(vtap_rules_each(core->controller.rules, at, append_rule, rules), 0);
+				assert_int_equal(vtap_rules_each(core->controller.rules, at, 0, append_rule, rules), 0);
 			json_array_append_new(
 			    all, json_pack("{s:O, s:I, s:I, s:I, s:o}", "value", at->value, "version",
 					   (json_int_t)at->version, "revision", (json_int_t)at->revision, "referrers",
@@ -187,7 +187,7 @@ static void rules_are_consistent(const struct core *core)
 		json_int_t last = 0;
 		size_t i;
 
-		assert_int_equal(vtap_rules_each(core->controller.rules, f, append_rule, rules), 0);
+		assert_int_equal(vtap_rules_each(core->controller.rules, f, 0, append_rule, rules), 0);
 		assert_int_equal(json_array_size(rules), json_integer_value(json_object_get(f->value, "rule_count")));
 		json_array_foreach(rules, i, rule)
 		{

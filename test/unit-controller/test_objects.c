@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "controller/rules_private.h"
 #include "core.h"
 
 #define INTERFACES 20
@@ -247,6 +248,55 @@ static void test_as_many_chunks_as_allowed(void **state)
 	core_end(&core);
 }
 
+static int count_rule(const json_t *rule, void *userdata)
+{
+	(*(size_t *)userdata)++;
+	return 0;
+}
+
+struct plain { /* a filter of so many rules */
+	struct core *core;
+	size_t count;
+	struct vtap_object *filter;
+};
+
+static int plain_run(struct vtap_change *c, void *userdata)
+{
+	struct plain *p = userdata;
+	json_t *rules = json_array();
+	int r;
+
+	p->filter = core_put(p->core, c, "filter", "{}");
+	for (size_t i = 0; i < p->count; i++)
+		json_array_append_new(rules, core_rule(p->filter, "in", (unsigned)i + 1, "accept"));
+	r = vtap_rules_replace(c, p->filter, rules);
+	json_decref(rules);
+	return r;
+}
+
+/* Memory has the rules as text: parsed are no more than so many once the loop has turned, whatever was looked at. */
+static void test_parsed_rules(void **state)
+{
+	const struct vtap_rules *rules;
+	size_t count = 0;
+	struct plain p;
+	struct core core;
+
+	core_begin(&core);
+	rules = core.controller.rules;
+	p = (struct plain){.core = &core, .count = VTAP_RULES_PARSED_MAX + 1};
+	assert_int_equal(core_write(&core, plain_run, &p, false), 0);
+	assert_int_equal(vtap_rules_cache_count(rules->cache), p.count);
+	while (vtap_rules_cache_count(rules->cache) > VTAP_RULES_PARSED_MAX)
+		assert_true(sd_event_run(core.controller.event, 0) > 0);
+	assert_int_equal(vtap_rules_each(rules, p.filter, 0, count_rule, &count), 0);
+	assert_int_equal(count, p.count);
+	while (vtap_rules_cache_count(rules->cache) > VTAP_RULES_PARSED_MAX)
+		assert_true(sd_event_run(core.controller.event, 0) > 0);
+	assert_int_equal(vtap_rules_total(rules, core.project), p.count);
+	core_end(&core);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -256,6 +306,7 @@ int main(void)
 	    cmocka_unit_test(test_visits),
 	    cmocka_unit_test(test_places),
 	    cmocka_unit_test(test_as_many_chunks_as_allowed),
+	    cmocka_unit_test(test_parsed_rules),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

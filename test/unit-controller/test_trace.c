@@ -11,8 +11,11 @@
 
 static json_t *chunk; /* owned by the test: the rules of the one filter */
 
+static unsigned chunks_read;
+
 static const json_t *find_chunk(const char *hash, void *userdata)
 {
+	chunks_read++;
 	return !strcmp(hash, "h") ? chunk : NULL;
 }
 
@@ -298,6 +301,37 @@ static void test_a_probe_for_each_kind_of_rule(void **state)
 	}
 }
 
+/* A filter of many chunks is read as far as agents would. */
+static void test_a_filter_that_is_too_long(void **state)
+{
+	for (int count = VTAP_FILTER_RULES_MAX; count <= VTAP_FILTER_RULES_MAX + 1; count++) {
+		json_t *list = json_array();
+		struct vtap_packet p = web();
+		struct world w;
+		char *text;
+
+		for (int i = 1; i <= count; i++)
+			json_array_append_new(list, json_pack("{s:s, s:i, s:s, s:s}", "direction", "in", "number", i,
+							      "action", "accept", "ethertype", "ip"));
+		text = json_dumps(list, 0);
+		setup(&w, text);
+		free(text);
+		json_decref(list);
+		world_put(&w, "filter", "{s:s, s:s, s:[sss]}", "id", "tmf-1", "project", "proj-a", "chunks", "h", "x",
+			  "y");
+		world_session_filter(&w, "tms-1", "proj-a", 1, true, "eni-1", "tmt-1", "tmf-1");
+		chunks_read = 0;
+		VTAP_CLEANUP(vtap_trace_freep) struct vtap_trace *t = trace_of(&w);
+		assert_int_equal(vtap_trace_packet(t, VTAP_DIRECTION_IN, &p), 0);
+		assert_int_equal(t->sessions[0].taken, count == VTAP_FILTER_RULES_MAX);
+		assert_int_equal(chunks_read, count == VTAP_FILTER_RULES_MAX ? 3 : 1);
+		if (count > VTAP_FILTER_RULES_MAX)
+			assert_non_null(
+			    strstr(t->sessions[0].reason, "a filter has at most 64 rules for direction in"));
+		finish(&w);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -307,6 +341,7 @@ int main(void)
 	    cmocka_unit_test(test_a_reject_that_stops),
 	    cmocka_unit_test(test_what_is_not_there),
 	    cmocka_unit_test(test_a_session_that_agents_refuse),
+	    cmocka_unit_test(test_a_filter_that_is_too_long),
 	    cmocka_unit_test(test_a_probe_avoids_what_is_rejected),
 	    cmocka_unit_test(test_no_probe_where_nothing_can_be_taken),
 	    cmocka_unit_test(test_a_probe_for_each_kind_of_rule),

@@ -17,7 +17,7 @@ static void test_defaults(void **state)
 	} rows[] = {
 	    {"project", "{}",
 	     "{'name': null, " REST ", 'account_id': null, 'region': 'local', 'profile': 'native',"
-	     " 'quotas': {'sessions': null, 'targets': null, 'filters': null, 'rules_per_filter': null,"
+	     " 'quotas': {'sessions': null, 'targets': null, 'filters': null, 'rules': null, 'rules_per_filter': null,"
 	     " 'rules_per_filter_direction': null, 'sessions_per_filter': null, 'sessions_per_interface': null,"
 	     " 'sessions_per_network': null, 'sessions_per_target': null, 'sources_per_session': null,"
 	     " 'sources_per_target': null, 'interfaces': null, 'networks': null, 'subnets': null, 'guests': null,"
