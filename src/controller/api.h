@@ -137,8 +137,15 @@ int vtap_call_resolve(const char *kinds, const char *text, char ret_id[VTAP_ID_S
 		      void *userdata);
 /* The role of the call's principal in another project. System admins are admins everywhere. */
 enum vtap_role vtap_call_role_in(const struct vtap_call *call, const char *project);
-/* The kind's objects that the principal may see at all: by project; hosts and wires by everybody; users and keys their own. */
+/* Whether the principal has a role in any project, or is a system admin. Who has none sees nothing but who they are. */
+bool vtap_call_has_role(const struct vtap_call *call);
+/* The kind's objects that the principal may see at all: by project; hosts and wires with any role; users and keys their own. */
 bool vtap_call_may_see(const struct vtap_call *call, const struct vtap_object *object);
+/* Whether the attribute, one of the kind itself, is shown to system admins alone, and the principal is none. */
+bool vtap_call_hides(const struct vtap_call *call, const struct vtap_attribute *attribute);
+/* Whether the kind has such attributes; and takes them out of a resource of the kind. */
+bool vtap_call_hides_some(const struct vtap_call *call, const struct vtap_kind *kind);
+void vtap_call_hide(const struct vtap_call *call, const struct vtap_kind *kind, json_t *resource);
 /* Whether the project `owner` lets the other one mirror its interfaces. */
 bool vtap_project_grants(const struct vtap_controller *c, const char *owner, const char *project);
 /* What a GET shows of an object: the resource, with what is computed live. The caller's; NULL = no memory. */

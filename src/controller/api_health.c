@@ -131,6 +131,8 @@ static int metrics(struct vtap_call *call, struct vtap_change *change)
 	VTAP_CLEANUP(vtap_metrics_freep) struct vtap_metrics *m = NULL;
 	int r;
 
+	if (!vtap_call_has_role(call))
+		return vtap_call_fail(call, -EACCES, NULL, "this needs a role in a project");
 	r = vtap_metrics_new(&m);
 	for (size_t i = 0; i < VTAP_ARRAY_SIZE(families) && r >= 0; i++)
 		r = vtap_metrics_declare(m, families[i].name, families[i].type, families[i].help);

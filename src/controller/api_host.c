@@ -258,7 +258,7 @@ const struct vtap_api_route vtap_api_routes_hosts[] = {
     {"POST", "/v1/hosts/{id}/resume", post_resume, VTAP_ROLE_NONE,
      VTAP_ROUTE_SYSTEM | VTAP_ROUTE_WRITE | VTAP_ROUTE_BARE, NULL, 0},
     {"GET", "/v1/hosts/{id}/devices", get_devices, VTAP_ROLE_NONE, VTAP_ROUTE_SYSTEM, NULL, 0},
-    {"GET", "/v1/hosts/{id}/state", get_state, VTAP_ROLE_VIEWER, 0, NULL, 0},
+    {"GET", "/v1/hosts/{id}/state", get_state, VTAP_ROLE_NONE, VTAP_ROUTE_SYSTEM, NULL, 0},
     {"POST", "/v1/interfaces/adopt", post_adopt, VTAP_ROLE_OPERATOR, VTAP_ROUTE_WRITE, NULL, 0},
     {},
 };

@@ -205,18 +205,23 @@ static void ask_agent(const struct vtap_call *call, struct vtap_trace_session *s
 	s->taken = false;
 }
 
-/* Others' sessions are named by their ids alone. */
-static json_t *session_json(const struct vtap_call *call, const struct vtap_trace_session *s)
+static bool is_foreign(const struct vtap_call *call, const struct vtap_trace_session *s)
 {
 	const struct vtap_object *object = vtap_objects_get(call->controller->objects, s->cover.session);
-	bool seen = object && vtap_call_may_see(call, object);
 
-	return json_pack("{s:s, s:s?, s:O, s:O, s:b, s:s?, s:s}", "session", s->cover.session, "name",
-			 seen ? object->name : NULL, "number", json_object_get(s->cover.session_value, "number"),
-			 "mode", json_object_get(s->cover.session_value, "mode"), "taken", s->taken, "rule",
+	return !object || !vtap_call_may_see(call, object);
+}
+
+static json_t *session_json(const struct vtap_call *call, const struct vtap_trace_session *s)
+{
+	return json_pack("{s:s, s:O?, s:O, s:O, s:b, s:s?, s:s}", "session", s->cover.session, "name",
+			 json_object_get(s->cover.session_value, "name"), "number",
+			 json_object_get(s->cover.session_value, "number"), "mode",
+			 json_object_get(s->cover.session_value, "mode"), "taken", s->taken, "rule",
 			 rule_id(call->controller, s), "reason", s->reason);
 }
 
+/* Other projects' sessions are left out, but for what they decide. */
 static int answer(struct question *q, struct vtap_trace *t)
 {
 	json_auto_t *sessions = json_array(), *packet = vtap_probe_json(&q->packet), *assumed = json_array();
@@ -226,6 +231,8 @@ static int answer(struct question *q, struct vtap_trace *t)
 		if (q->assumed & 1U << i)
 			(void)json_array_append_new(assumed, json_string(vtap_trace_names[i]));
 	for (size_t i = 0; i < t->session_count; i++) {
+		if (t->sessions[i].foreign)
+			continue;
 		ask_agent(q->call, &t->sessions[i]);
 		taken |= t->sessions[i].taken;
 		if (json_array_append_new(sessions, session_json(q->call, &t->sessions[i])) < 0)
@@ -253,6 +260,8 @@ static int get_trace(struct vtap_call *call, struct vtap_change *change)
 	if (r < 0)
 		return r;
 	t->assumed = q.assumed;
+	for (size_t i = 0; i < t->session_count; i++)
+		t->sessions[i].foreign = is_foreign(call, &t->sessions[i]);
 	r = vtap_trace_packet(t, q.direction, &q.packet);
 	return r < 0 ? r : answer(&q, t);
 }

@@ -79,26 +79,40 @@ static bool may_see(const struct subscriber *s, const struct vtap_kind *kind, co
 	return vtap_call_may_see(&s->who, &object);
 }
 
+/* The caller's; NULL: no memory. hide: as the call sees the resource in it, if there is one. */
+static char *text_of_event(const char *event, uint64_t revision, const struct vtap_kind *kind, const json_t *data,
+			   const struct vtap_call *hide)
+{
+	json_auto_t *copy = hide ? json_deep_copy(data) : NULL;
+	char *body, *text = NULL;
+
+	if (copy)
+		vtap_call_hide(hide, kind, json_object_get(copy, "resource"));
+	body = hide && !copy ? NULL : json_dumps(copy ? copy : data, JSON_COMPACT);
+	if (body && asprintf(&text, "event: %s\nid: %" PRIu64 "\ndata: %s\n\n", event, revision, body) < 0)
+		text = NULL;
+	free(body);
+	return text;
+}
+
 static void send_all(struct vtap_events *e, const char *event, uint64_t revision, const struct vtap_kind *kind,
 		     const json_t *resource, const json_t *data)
 {
-	char *body = NULL, *text = NULL;
-	int n;
+	char *texts[2] = {}; /* whole, and for those who are not shown all of it */
 
 	for (struct subscriber *s = e->first; s; s = s->next) {
+		bool hides;
+
 		if (s->gone || !may_see(s, kind, resource))
 			continue;
-		if (!text) {
-			body = json_dumps(data, JSON_COMPACT);
-			n = body ? asprintf(&text, "event: %s\nid: %" PRIu64 "\ndata: %s\n\n", event, revision, body)
-				 : -1;
-			free(body);
-			if (n < 0)
-				return;
-		}
-		send_to(s, text, strlen(text));
+		hides = vtap_call_hides_some(&s->who, kind);
+		if (!texts[hides])
+			texts[hides] = text_of_event(event, revision, kind, data, hides ? &s->who : NULL);
+		if (texts[hides])
+			send_to(s, texts[hides], strlen(texts[hides]));
 	}
-	free(text);
+	free(texts[0]);
+	free(texts[1]);
 }
 
 static void on_change(const struct vtap_changed *changed, void *userdata)

@@ -159,6 +159,8 @@ static int condition_add(struct list *l, const char *name, const char *value)
 	if (!tag && !a)
 		return vtap_call_fail(l->call, -EINVAL, "query", "%s have no member \"%s\"", kind->plural,
 				      vtap_error_quote(name, quoted));
+	if (a && vtap_call_hides(l->call, a))
+		return vtap_call_fail(l->call, -EACCES, a->name, "is for system admins alone");
 	if (l->condition_count == VTAP_LIST_CONDITIONS_MAX)
 		return vtap_call_fail(l->call, -EINVAL, "query", "has at most %d conditions", VTAP_LIST_CONDITIONS_MAX);
 	c = &l->conditions[l->condition_count];
@@ -188,6 +190,8 @@ static int parse_sort(struct list *l, const char *value)
 	    vtap_call_member_is_live(kind, value))
 		return vtap_call_fail(l->call, -EINVAL, "sort", "%s cannot be sorted by \"%s\"", kind->plural,
 				      vtap_error_quote(value, quoted));
+	if (vtap_call_hides(l->call, a))
+		return vtap_call_fail(l->call, -EACCES, "sort", "by %s is for system admins alone", a->name);
 	l->sort = strcmp(value, "created") == 0 ? "" : value;
 	return 0;
 }
@@ -354,6 +358,11 @@ static int text_append_item(struct text *t, const struct list *l, const struct v
 	size_t at;
 	int r;
 
+	if (vtap_call_hides_some(l->call, object->kind)) {
+		json_auto_t *view = vtap_call_view(l->call, object);
+
+		return view ? text_append_value(t, view) : -1;
+	}
 	r = text_append_value(t, object->value);
 	live = r < 0 ? NULL : vtap_call_view_live(l->call, object);
 	if (!live)

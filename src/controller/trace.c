@@ -369,8 +369,10 @@ static void say_verdict(struct vtap_trace_session *s, enum vtap_direction direct
 	else
 		snprintf(verdict, sizeof(verdict), "it takes everything, as it has no filter");
 	if (exclusive && *taker)
-		snprintf(s->reason, sizeof(s->reason), "%s, but session %s, which is tried before, %s", verdict,
-			 (*taker)->cover.session, (*taker)->taken ? "has taken it" : "has rejected it for all");
+		snprintf(s->reason, sizeof(s->reason), "%s, but %s%s, which is tried before, %s", verdict,
+			 (*taker)->foreign ? "another project's session" : "session ",
+			 (*taker)->foreign ? "" : (*taker)->cover.session,
+			 (*taker)->taken ? "has taken it" : "has rejected it for all");
 	else if (exclusive && !accepted && session->on_reject == VTAP_ON_REJECT_STOP)
 		snprintf(s->reason, sizeof(s->reason), "%s, and for all sessions that are tried later", verdict);
 	else

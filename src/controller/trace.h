@@ -17,6 +17,7 @@
 struct vtap_trace_session { /* that covers the source */
 	struct vtap_cover cover; /* borrowed, like what it holds */
 	const struct vtap_session *session; /* borrowed; as the agent has it; NULL: it is not there, see reason */
+	bool foreign; /* set by who asks: reasons do not name it */
 	bool taken;
 	bool decided; /* by rule; else nothing matched, or there is no filter */
 	enum vtap_direction rule_direction;

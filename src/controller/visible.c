@@ -41,9 +41,16 @@ static bool sees_key(const struct vtap_call *call, const struct vtap_object *obj
 	return call->principal.system_admin || (user && strcmp(user, call->principal.user) == 0);
 }
 
+bool vtap_call_has_role(const struct vtap_call *call)
+{
+	const struct vtap_object *user = vtap_objects_get(call->controller->objects, call->principal.user);
+
+	return call->principal.system_admin || (user && json_array_size(json_object_get(user->value, "roles")) > 0);
+}
+
 static bool sees_machine(const struct vtap_call *call, const struct vtap_object *object)
 {
-	return *call->principal.user != '\0';
+	return vtap_call_has_role(call);
 }
 
 bool vtap_call_may_see(const struct vtap_call *call, const struct vtap_object *object)
@@ -63,6 +70,26 @@ bool vtap_call_may_see(const struct vtap_call *call, const struct vtap_object *o
 		if (strcmp(object->kind->name, table[i].kind) == 0)
 			return table[i].sees(call, object);
 	return false;
+}
+
+bool vtap_call_hides(const struct vtap_call *call, const struct vtap_attribute *attribute)
+{
+	return (attribute->flags & VTAP_ATTRIBUTE_SYSTEM) && !call->principal.system_admin;
+}
+
+bool vtap_call_hides_some(const struct vtap_call *call, const struct vtap_kind *kind)
+{
+	for (const struct vtap_attribute *a = kind->attributes; a->name; a++)
+		if (vtap_call_hides(call, a))
+			return true;
+	return false;
+}
+
+void vtap_call_hide(const struct vtap_call *call, const struct vtap_kind *kind, json_t *resource)
+{
+	for (const struct vtap_attribute *a = kind->attributes; a->name; a++)
+		if (vtap_call_hides(call, a))
+			(void)json_object_del(resource, a->name);
 }
 
 bool vtap_project_grants(const struct vtap_controller *c, const char *owner, const char *project)
@@ -295,6 +322,8 @@ json_t *vtap_call_view(const struct vtap_call *call, const struct vtap_object *o
 		json_decref(view);
 		view = NULL;
 	}
+	if (view)
+		vtap_call_hide(call, object->kind, view);
 	json_decref(live);
 	return view;
 }

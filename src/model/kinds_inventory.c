@@ -12,13 +12,19 @@ static const struct vtap_word host_state_words[] = {
 };
 
 const struct vtap_attribute vtap_host_attributes[] = {
-    {.name = "underlay_address", .type = VTAP_TYPE_ADDRESS, .help = "its address towards other hosts"},
+    {.name = "underlay_address",
+     .type = VTAP_TYPE_ADDRESS,
+     .flags = VTAP_ATTRIBUTE_SYSTEM,
+     .help = "its address towards other hosts; for system admins alone"},
     {.name = "group",
      .type = VTAP_TYPE_TEXT,
      .min = 1,
      .max = VTAP_NAME_MAX,
      .help = "interfaces are followed only between hosts of one group"},
-    {.name = "uplink", .type = VTAP_TYPE_DEVICE, .help = "the device that copies leave by; null = what the routes say"},
+    {.name = "uplink",
+     .type = VTAP_TYPE_DEVICE,
+     .flags = VTAP_ATTRIBUTE_SYSTEM,
+     .help = "the device that copies leave by; null = what the routes say; for system admins alone"},
     {.name = "state",
      .type = VTAP_TYPE_WORD,
      .flags = VTAP_ATTRIBUTE_COMPUTED,

@@ -57,6 +57,7 @@ enum {
 	    1 << 3, /* in input only: validated, and never in the result; the handler reads it there */
 	VTAP_ATTRIBUTE_LIST = 1 << 4, /* a list of these, min_items..max_items, none twice */
 	VTAP_ATTRIBUTE_SELECTOR = 1 << 5, /* of a reference: a tag selector is taken too, and kept as it is */
+	VTAP_ATTRIBUTE_SYSTEM = 1 << 6, /* of a kind itself: shown to system admins alone */
 };
 
 struct vtap_attribute {

@@ -140,6 +140,71 @@ class Roles(ApiCase):
         self.admin.delete(f"/v1/users/{second['id']}")
 
 
+class Sight(ApiCase):
+    """Who sees what of the machines that all projects share."""
+
+    def setUp(self):
+        super().setUp()
+        self.host = self.admin.post("/v1/hosts", {"name": unique("host"), "underlay_address": "192.0.2.77", "uplink": "eth9"})
+        self.wire = self.admin.post("/v1/wires", {"name": unique("wire"), "host": self.host["id"], "device": "br0"})["id"]
+
+    def test_without_any_role(self):
+        user = self.make_user()
+        client, host = user["client"], self.host["id"]
+        for path in (f"/v1/hosts/{host}", f"/v1/hosts/{self.host['name']}", f"/v1/wires/{self.wire}",
+                     f"/v1/trace?interface={self.wire}&direction=in"):
+            self.refused(404, "GET", path, client=client)
+        for path in ("/metrics", f"/v1/hosts/{host}/state", f"/v1/hosts/{host}/devices"):
+            self.refused(403, "GET", path, client=client)
+        for plural in ("hosts", "wires", "projects", "sessions", "interfaces"):
+            self.assertEqual(client.get(f"/v1/{plural}")["total"], 0, plural)
+        self.assertEqual(client.get("/v1/whoami")["user"], user["id"])
+        self.admin.patch(f"/v1/users/{user['id']}", {"roles": [{"project": self.project, "role": "viewer"}]})
+        self.assertEqual(client.get(f"/v1/wires/{self.wire}")["device"], "br0")
+        self.assertEqual(client.request("GET", "/metrics").status, 200)
+
+    def test_addresses_of_hosts(self):
+        viewer, path = self.make_user("viewer")["client"], f"/v1/hosts/{self.host['id']}"
+        events, whole = self.controller.events(self.make_user("viewer")["key"]), self.controller.events()
+        self.addCleanup(events.close)
+        self.addCleanup(whole.close)
+        self.assertEqual(self.admin.get(path)["underlay_address"], "192.0.2.77")
+        listed = next(item for item in viewer.all("/v1/hosts") if item["id"] == self.host["id"])
+        for seen in (viewer.get(path), listed):
+            self.assertEqual((seen["name"], seen["state"]), (self.host["name"], "unknown"))
+            self.assertFalse({"underlay_address", "uplink"} & set(seen), seen)
+        for query, field in (("underlay_address=192.0.2.77", "underlay_address"), ("sort=uplink", "sort")):
+            self.refused(403, "GET", f"/v1/hosts?{query}", field=field, text="system admins", client=viewer)
+            self.admin.get(f"/v1/hosts?{query}")
+        self.refused(403, "GET", f"{path}/state", client=viewer)
+        self.admin.patch(path, {"underlay_address": "192.0.2.78"})
+
+        def is_it(name, data):
+            return name == "updated" and data["id"] == self.host["id"]
+        self.assertNotIn("192.0.2.78", str(events.wait(is_it)))
+        self.assertEqual(whole.wait(is_it)[1]["resource"]["underlay_address"], "192.0.2.78")
+
+    def test_traces_of_what_several_projects_mirror(self):
+        other = self.admin.post("/v1/projects", {"name": unique("other")})["id"]
+        target = self.admin.post(f"/v1/targets?project={other}", {"address": "10.9.0.1"})["id"]
+        web = self.admin.post(f"/v1/filters?project={other}", {})["id"]
+        self.admin.post(f"/v1/filters/{web}/rules", {"direction": "in", "number": 5, "protocol": "udp"})
+        foreign = self.admin.post(f"/v1/sessions?project={other}", {"name": "secret", "number": 1, "sources": [self.wire],
+                                                                   "target": target, "filter": web})["id"]
+        own = self.session(number=2, sources=[self.wire])["id"]
+        viewer, question = self.make_user("viewer")["client"], f"/v1/trace?interface={self.wire}&direction=in&protocol="
+        self.assertEqual([s["session"] for s in self.admin.get(question + "udp")["sessions"]], [foreign, own])
+        answer = viewer.get(question + "udp")
+        self.assertEqual([(s["session"], s["taken"]) for s in answer["sessions"]], [(own, False)])
+        self.assertIn("but another project's session, which is tried before, has taken it", answer["sessions"][0]["reason"])
+        self.assertFalse(answer["taken"])
+        for hidden in (foreign, "secret", other):
+            self.assertNotIn(hidden, str(answer))
+        self.assertTrue(viewer.get(question + "tcp")["taken"])
+        stranger = self.make_user("viewer", self.admin.post("/v1/projects", {})["id"])["client"].get(question + "udp")
+        self.assertEqual((stranger["taken"], stranger["sessions"]), (False, []))
+
+
 class Browsers(ApiCase):
     def test_pages_from_elsewhere(self):
         """A browser sends the credentials that it knows with whatever any page asks for."""

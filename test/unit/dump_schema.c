@@ -40,7 +40,8 @@ static json_t *dump_attribute(const struct vtap_attribute *a)
 	} flags[] = {
 	    {VTAP_ATTRIBUTE_REQUIRED, "required"}, {VTAP_ATTRIBUTE_IMMUTABLE, "immutable"},
 	    {VTAP_ATTRIBUTE_COMPUTED, "computed"}, {VTAP_ATTRIBUTE_SECRET, "secret"},
-	    {VTAP_ATTRIBUTE_LIST, "list"},         {VTAP_ATTRIBUTE_SELECTOR, "selector"},
+	    {VTAP_ATTRIBUTE_SYSTEM, "system"},     {VTAP_ATTRIBUTE_LIST, "list"},
+	    {VTAP_ATTRIBUTE_SELECTOR, "selector"},
 	};
 	json_t *o = json_pack("{ss,ss,sI,sI,sI,sI,so,ss?,ss}", "name", a->name, "type", vtap_type_name(a->type), "min",
 			      (json_int_t)a->min, "max", (json_int_t)a->max, "min_items", (json_int_t)a->min_items,

@@ -83,7 +83,8 @@ def expected(attribute, dump):
         schema["type"] = schema["type"] + ["null"]
     if attribute["default"] is not None:
         schema["default"] = attribute["default"]
-    for flag, word in (("computed", "readOnly"), ("secret", "writeOnly"), ("immutable", "x-immutable")):
+    for flag, word in (("computed", "readOnly"), ("secret", "writeOnly"), ("immutable", "x-immutable"),
+                       ("system", "x-system-admin")):
         if attribute[flag]:
             schema[word] = True
     return schema
