@@ -33,6 +33,7 @@ static int host_new(struct vtap_feed *f, const char *id, struct vtap_feed_host *
 	if (!h)
 		return -ENOMEM;
 	h->feed = f;
+	(void)sd_event_now(f->controller->event, CLOCK_MONOTONIC, &h->known_usec);
 	snprintf(h->id, sizeof(h->id), "%s", id);
 	if (vtap_table_put(f->hosts, id, h) < 0) {
 		free(h);

@@ -30,6 +30,8 @@ struct vtap_feed_host {
 	uint64_t acknowledged; /* the revision that the agent has applied; 0 = none yet */
 	bool suspended;
 	bool revoked; /* nobody has come with a credential since */
+	uint64_t known_usec; /* monotonic; since when its agent could have been heard */
+	bool missed; /* noticed as one that was never heard */
 	struct vtap_feed_connection connection;
 	struct vtap_call *waiter; /* a GET of the plan that is kept; NULL = none */
 	sd_event_source *timer; /* owned; the waiter's end */

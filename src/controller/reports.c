@@ -44,6 +44,16 @@ unsigned vtap_reports_silent_s(const struct vtap_reports *r, const struct vtap_r
 	return (unsigned)((now > h->seen_usec ? now - h->seen_usec : 0) / 1000000);
 }
 
+bool vtap_reports_is_away(const struct vtap_reports *r, const char *host)
+{
+	const struct vtap_report_host *report = vtap_reports_host(r, host);
+	const struct vtap_feed_host *h = vtap_feed_find(r->controller->feed, host);
+
+	if (report)
+		return vtap_reports_silent_s(r, report) >= VTAP_STATE_AWAY_S;
+	return h && now_usec(r, CLOCK_MONOTONIC) >= h->known_usec + VTAP_STATE_AWAY_S * 1000000ULL;
+}
+
 static int host_get(struct vtap_reports *r, const char *id, struct vtap_report_host **ret_host)
 {
 	struct vtap_report_host *h = vtap_table_get(r->hosts, id);
@@ -111,7 +121,7 @@ void vtap_reports_unheard(struct vtap_reports *r, const char *host)
 	h->heard = false;
 	h->away = true;
 	h->seen_usec = 0;
-	vtap_reports_follow_host(r, host);
+	vtap_reports_age_devices(r, h);
 }
 
 static void replace(json_t **value, const json_t *now, const char *const *keys, size_t count)
@@ -169,7 +179,7 @@ int vtap_reports_take(struct vtap_reports *r, const char *host, const json_t *re
 	if (ret < 0)
 		return vtap_error_set(reterr, ret, 0, NULL, "out of memory");
 	*ret_wants = (struct vtap_report_wants){
-	    .devices = !h->devices,
+	    .devices = !h->devices || h->devices_old,
 	    .history = first && !json_object_get(report, "history"),
 	};
 	return 0;
@@ -195,7 +205,7 @@ void vtap_reports_forget_host(struct vtap_reports *r, const char *host)
 
 	if (!walk.host)
 		return;
-	vtap_reports_drop_devices(r, walk.host);
+	vtap_reports_age_devices(r, walk.host);
 	(void)vtap_table_each(walk.host->sessions, drop_session, &walk);
 	host_free(walk.host);
 }
@@ -229,6 +239,19 @@ static int look_at_host(const char *key, void *value, void *userdata)
 	h->away = true;
 	vtap_log(VTAP_LOG_WARNING, "host %s has not been seen for %u seconds", h->id, vtap_reports_silent_s(r, h));
 	vtap_feed_state_touch_host(r->controller->feed, h->id);
+	vtap_reports_age_devices(r, h);
+	return 0;
+}
+
+/* It was not heard since the controller began: what is plugged there may be somewhere else by now. */
+static int look_for_missed(const char *key, void *value, void *userdata)
+{
+	struct vtap_reports *r = userdata;
+	struct vtap_feed_host *h = value;
+
+	if (h->missed || vtap_reports_host(r, h->id) || !vtap_reports_is_away(r, h->id))
+		return 0;
+	h->missed = true;
 	vtap_reports_follow_host(r, h->id);
 	return 0;
 }
@@ -238,6 +261,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 	struct vtap_reports *r = userdata;
 
 	(void)vtap_table_each(r->hosts, look_at_host, r);
+	(void)vtap_table_each(r->controller->feed->hosts, look_for_missed, r);
 	(void)sd_event_source_set_time_relative(source, TICK_USEC);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }

@@ -47,6 +47,7 @@ struct vtap_report_host {
 	char *error; /* why the agent refused the last plan; NULL */
 	json_t *agent, *uplink; /* as reported; NULL = not said */
 	json_t *devices; /* normalised; NULL = not said */
+	bool devices_old; /* they were said before it was away: nothing is seen there until it says them again */
 	struct vtap_table *devices_by_name; /* owned, the values borrowed from devices; NULL = there are none */
 	struct vtap_table *sessions; /* struct vtap_report_session */
 };
@@ -76,6 +77,8 @@ const struct vtap_report_session *vtap_reports_session(const struct vtap_reports
 						       const char *session);
 /* Seconds since the host was heard; UINT_MAX = never. */
 unsigned vtap_reports_silent_s(const struct vtap_reports *r, const struct vtap_report_host *h);
+/* Not heard for VTAP_STATE_AWAY_S; nor ever, although it could have been for as long. */
+bool vtap_reports_is_away(const struct vtap_reports *r, const char *host);
 /* NULL: the host reports no such device. */
 const json_t *vtap_reports_device(const struct vtap_reports *r, const char *host, const char *device);
 /* Why an interface was not followed to where it is seen; NULL. */

@@ -222,6 +222,7 @@ int vtap_reports_take_devices(struct vtap_reports *r, struct vtap_report_host *h
 	h->devices_by_name = vtap_table_free(h->devices_by_name);
 	(void)each_mac(r, h, before, unsight);
 	h->devices = now;
+	h->devices_old = false;
 	ret = each_mac(r, h, now, sight);
 	if (ret < 0)
 		return ret;
@@ -236,12 +237,15 @@ int vtap_reports_take_devices(struct vtap_reports *r, struct vtap_report_host *h
 	return ret;
 }
 
-void vtap_reports_drop_devices(struct vtap_reports *r, struct vtap_report_host *h)
+void vtap_reports_age_devices(struct vtap_reports *r, struct vtap_report_host *h)
 {
-	json_auto_t *before = VTAP_STEAL(h->devices);
-
-	h->devices_by_name = vtap_table_free(h->devices_by_name);
-	(void)each_mac(r, h, before, unsight);
+	if (!h->devices_old) {
+		h->devices_old = true;
+		(void)each_mac(r, h, h->devices, unsight);
+		(void)each_mac(r, h, h->devices, visit_follow);
+		(void)vtap_table_each(r->followed, forget_followed, r);
+	}
+	vtap_reports_follow_host(r, h->id);
 }
 
 static int free_sightings(const char *key, void *value, void *userdata)

@@ -152,6 +152,26 @@ static void move(struct vtap_reports *r, const char *interface, const struct vta
 	vtap_write_queue(r->controller, &m->write);
 }
 
+/* What a host says whose credential two agents use places nothing; those that are away are not among the sightings. */
+static size_t find_places(const struct vtap_reports *r, const struct vtap_sightings *seen,
+			  struct vtap_follow_place places[PLACES_MAX])
+{
+	size_t count = 0;
+
+	for (size_t i = 0; seen && i < seen->count && count < PLACES_MAX; i++) {
+		const struct vtap_feed_host *h = vtap_feed_find(r->controller->feed, seen->array[i].host);
+
+		if (!h || h->suspended)
+			continue;
+		places[count++] = (struct vtap_follow_place){
+		    .host = seen->array[i].host,
+		    .device = seen->array[i].device,
+		    .group = group_of(r, seen->array[i].host),
+		};
+	}
+	return count;
+}
+
 static void follow(struct vtap_reports *r, const char *interface, const json_t *value, const char *mac)
 {
 	static const char *const why[] = {
@@ -169,8 +189,8 @@ static void follow(struct vtap_reports *r, const char *interface, const json_t *
 	    .host = host,
 	    .device = device,
 	    .group = host ? group_of(r, host) : NULL,
-	    .host_away = h && vtap_reports_silent_s(r, h) >= VTAP_STATE_AWAY_S,
-	    .host_knows = h && h->devices,
+	    .host_away = host && vtap_reports_is_away(r, host),
+	    .host_knows = h && h->devices && !h->devices_old,
 	    .device_exists = host && device && vtap_reports_device(r, host, device),
 	    .places = places,
 	};
@@ -179,12 +199,7 @@ static void follow(struct vtap_reports *r, const char *interface, const json_t *
 
 	if (!host || !device)
 		return;
-	for (size_t i = 0; seen && i < seen->count && q.place_count < PLACES_MAX; i++)
-		places[q.place_count++] = (struct vtap_follow_place){
-		    .host = seen->array[i].host,
-		    .device = seen->array[i].device,
-		    .group = group_of(r, seen->array[i].host),
-		};
+	q.place_count = find_places(r, seen, places);
 	decision = vtap_follow_decide(&q, &place);
 	if (why[decision])
 		note_conflict(r, interface, place, why[decision]);

@@ -40,8 +40,8 @@ void vtap_report_total_free(struct vtap_report_total *t);
 
 /* reports_device.c */
 int vtap_reports_take_devices(struct vtap_reports *r, struct vtap_report_host *h, const json_t *devices);
-/* Nothing is seen there any more. */
-void vtap_reports_drop_devices(struct vtap_reports *r, struct vtap_report_host *h);
+/* The host is away, or gone: nothing counts as seen there any more. */
+void vtap_reports_age_devices(struct vtap_reports *r, struct vtap_report_host *h);
 void vtap_reports_free_macs(struct vtap_reports *r);
 
 /* reports_follow.c */
