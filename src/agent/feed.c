@@ -16,6 +16,7 @@
 #include "agent/requests.h"
 #include "agent/statefile.h"
 #include "basic/log.h"
+#include "crypto/pki.h"
 #include "model/value.h"
 
 #define POLL_WAIT_S 25U
@@ -97,6 +98,7 @@ static int client_open(struct vtap_agent_feed *f, struct vtap_error *reterr)
 	const struct vtap_client_options options = {
 	    .url = f->agent->options.controller,
 	    .authority = f->identity.authority,
+	    .server_name = VTAP_PKI_AGENTS_SERVER,
 	    .certificate = f->identity.certificate,
 	    .key = f->identity.key,
 	    .bearer = f->identity.bearer,

@@ -64,7 +64,8 @@ static int perform(const struct vtap_client_options *options, const struct vtap_
 static int authority_fetch(const struct vtap_join_options *o, const struct vtap_token *token, char **ret_authority,
 			   struct vtap_error *reterr)
 {
-	const struct vtap_client_options options = {.url = o->url, .unverified = true};
+	const struct vtap_client_options options = {
+	    .url = o->url, .server_name = VTAP_PKI_AGENTS_SERVER, .unverified = true};
 	const struct vtap_client_request request = {.method = "GET", .path = "/agent/v1/authority"};
 	VTAP_CLEANUP(vtap_client_answer_done) struct vtap_client_answer answer = {};
 	char hash[VTAP_HASH_STRLEN];
@@ -117,7 +118,11 @@ static int join_send(const struct vtap_join_options *o, const struct vtap_token 
 		     struct vtap_agent_identity *i, struct vtap_error *reterr)
 {
 	const struct vtap_client_options options = {
-	    .url = o->url, .authority = i->authority, .plain_anywhere = o->plain_anywhere};
+	    .url = o->url,
+	    .authority = i->authority,
+	    .server_name = VTAP_PKI_AGENTS_SERVER,
+	    .plain_anywhere = o->plain_anywhere,
+	};
 	json_t *body =
 	    json_pack("{s:s, s:s?, s:o}", "token", o->token, "request", request, "agent", vtap_join_agent_json());
 	_cleanup_free_ char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;

@@ -48,16 +48,52 @@ static bool is_loopback(const char *host)
 	return vtap_addr_parse(text, &address) == 0 && vtap_addr_is_loopback(&address);
 }
 
-/* Fills c->url and c->plain. */
+/* The URL without a slash at its end, the caller's; NULL: no memory. */
+static char *whole_url(CURLU *url)
+{
+	VTAP_CLEANUP(curl_freep) char *whole = NULL;
+
+	if (curl_url_get(url, CURLUPART_URL, &whole, 0) != CURLUE_OK)
+		return NULL;
+	for (size_t length = strlen(whole); length > 0 && whole[length - 1] == '/'; length--)
+		whole[length - 1] = 0;
+	return strdup(whole);
+}
+
+/* Fills c->named_url and c->connect_to. libcurl takes the name that TLS is about from the URL alone. */
+static int name_server(struct vtap_client *c, CURLU *url, const char *host, const char *name)
+{
+	VTAP_CLEANUP(curl_freep) char *port = NULL;
+	VTAP_CLEANUP(curl_freep) char *zone = NULL;
+	_cleanup_free_ char *text = NULL;
+	int n, inside = (int)strlen(host) - (host[0] == '[');
+
+	if (curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) != CURLUE_OK)
+		return -ENOMEM;
+	if (curl_url_get(url, CURLUPART_ZONEID, &zone, 0) == CURLUE_OK)
+		n = asprintf(&text, "::%.*s%%%s]:%s", inside, host, zone, port);
+	else
+		n = asprintf(&text, "::%s:%s", host, port);
+	if (n < 0) {
+		text = NULL;
+		return -ENOMEM;
+	}
+	c->connect_to = curl_slist_append(NULL, text);
+	if (!c->connect_to || curl_url_set(url, CURLUPART_ZONEID, NULL, 0) != CURLUE_OK ||
+	    curl_url_set(url, CURLUPART_HOST, name, 0) != CURLUE_OK)
+		return -ENOMEM;
+	c->named_url = whole_url(url);
+	return c->named_url ? 0 : -ENOMEM;
+}
+
+/* Fills c->url and c->plain, and what a name of the server's needs. */
 static int read_url(struct vtap_client *c, const struct vtap_client_options *o, struct vtap_error *reterr)
 {
 	static const CURLUPart unwanted[] = {CURLUPART_USER, CURLUPART_PASSWORD, CURLUPART_QUERY, CURLUPART_FRAGMENT};
 	VTAP_CLEANUP(url_freep) CURLU *url = curl_url();
 	VTAP_CLEANUP(curl_freep) char *scheme = NULL;
 	VTAP_CLEANUP(curl_freep) char *host = NULL;
-	VTAP_CLEANUP(curl_freep) char *whole = NULL;
 	char quote[VTAP_ERROR_QUOTE_STRLEN];
-	size_t length;
 
 	if (!url)
 		return -ENOMEM;
@@ -80,12 +116,10 @@ static int read_url(struct vtap_client *c, const struct vtap_client_options *o, 
 		    reterr, -EINVAL, 0, "url",
 		    "must begin with https://, since %s is not on this machine and http is not encrypted",
 		    vtap_error_quote(host, quote));
-	if (curl_url_get(url, CURLUPART_URL, &whole, 0) != CURLUE_OK)
+	c->url = whole_url(url);
+	if (!c->url)
 		return -ENOMEM;
-	for (length = strlen(whole); length > 0 && whole[length - 1] == '/'; length--)
-		whole[length - 1] = 0;
-	c->url = strdup(whole);
-	return c->url ? 0 : -ENOMEM;
+	return o->server_name && !c->plain ? name_server(c, url, host, o->server_name) : 0;
 }
 
 static int copy_text(const char *text, char **ret_copy)
@@ -231,6 +265,8 @@ struct vtap_client *vtap_client_free(struct vtap_client *c)
 	vtap_closep(&c->certificate.fd);
 	vtap_closep(&c->key.fd);
 	free(c->url);
+	free(c->named_url);
+	curl_slist_free_all(c->connect_to);
 	free(c->user);
 	free(c->password);
 	free(c->bearer);

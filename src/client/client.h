@@ -17,6 +17,7 @@ struct vtap_client_options { /* texts are copied */
 	const char
 	    *url; /* "https://controller:8750", a path may follow; http only for loopback, unless plain_anywhere */
 	const char *authority; /* PEM text; NULL = the system's */
+	const char *server_name; /* that TLS asks for and expects, wherever the URL leads; NULL = the URL's */
 	const char *certificate, *key; /* PEM texts; NULL = none */
 	const char *user, *password; /* access key id and secret, sent as HTTP Basic; NULL = none */
 	const char *bearer; /* instead of these; NULL = none */

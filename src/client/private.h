@@ -17,6 +17,9 @@ struct vtap_client_file {
 
 struct vtap_client {
 	char *url; /* owned, without a slash at its end */
+	char *
+	    named_url; /* owned; the same with the server's name, which leads nowhere by itself; NULL = there is none */
+	struct curl_slist *connect_to; /* owned; where that leads; NULL as above */
 	char *user, *password, *bearer, *user_agent; /* owned; NULL = none */
 	struct vtap_client_file authority, certificate, key;
 	unsigned connect_timeout_ms;

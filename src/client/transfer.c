@@ -172,6 +172,8 @@ static void set_connection(CURL *easy, const struct vtap_client *c)
 	(void)curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
 	(void)curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, (long)KEEPALIVE_IDLE_S);
 	(void)curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, (long)KEEPALIVE_INTERVAL_S);
+	if (c->connect_to)
+		(void)curl_easy_setopt(easy, CURLOPT_CONNECT_TO, c->connect_to);
 	/* Credentials that are not encrypted go to no proxy that the environment names. */
 	if (c->plain)
 		(void)curl_easy_setopt(easy, CURLOPT_PROXY, "");
@@ -207,7 +209,7 @@ int vtap_client_transfer_prepare(struct vtap_client_transfer *t, const struct vt
 		return r;
 	t->client = c;
 	t->easy = easy ? easy : curl_easy_init();
-	if (!t->easy || asprintf(&url, "%s%s", c->url, q->path) < 0) {
+	if (!t->easy || asprintf(&url, "%s%s", c->named_url ? c->named_url : c->url, q->path) < 0) {
 		url = NULL;
 		return -ENOMEM;
 	}

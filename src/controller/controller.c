@@ -155,12 +155,13 @@ static void names_add_interfaces(struct names *n)
 	freeifaddrs(all);
 }
 
-/* The address it listens on and the machine's name; all addresses when it listens on all. */
+/* What agents ask for, the address it listens on and the machine's name; all addresses when it listens on all. */
 static int identity_make(struct vtap_controller *c, const struct vtap_addr *address, struct vtap_identity *ret)
 {
 	VTAP_CLEANUP(names_done) struct names n = {};
 	char text[VTAP_ADDR_STRLEN], host[256] = "";
 
+	names_add(&n, VTAP_PKI_AGENTS_SERVER);
 	if (!vtap_addr_is_any(address))
 		names_add(&n, vtap_addr_format(address, text));
 	if (gethostname(host, sizeof(host) - 1) >= 0 && vtap_pki_name_fits(host))
@@ -200,20 +201,25 @@ static int identity_read(const struct vtap_controller_options *o, struct vtap_id
 	return r < 0 ? r : file_read(o->key_file, &ret->key, reterr);
 }
 
-static int serve(struct vtap_controller *c, const struct vtap_addr *address, struct vtap_identity *identity,
+/* given: from files; empty = its own, which is what agents are shown in any case. */
+static int serve(struct vtap_controller *c, const struct vtap_addr *address, const struct vtap_identity *given,
 		 struct vtap_error *reterr)
 {
+	VTAP_CLEANUP(vtap_identity_done) struct vtap_identity own = {};
 	struct vtap_http_tls tls;
-	int r = 0;
+	int r;
 
 	if (!c->options->certificate_file)
 		return vtap_api_new(c, NULL, &c->api, reterr);
-	if (!identity->certificate)
-		r = identity_make(c, address, identity);
+	r = identity_make(c, address, &own);
 	if (r < 0)
 		return r;
-	tls = (struct vtap_http_tls){
-	    .certificate = identity->certificate, .key = identity->key, .client_authority = c->authority.certificate};
+	tls = (struct vtap_http_tls){.certificate = given->certificate ? given->certificate : own.certificate,
+				     .key = given->certificate ? given->key : own.key,
+				     .client_authority = c->authority.certificate,
+				     .name = VTAP_PKI_AGENTS_SERVER,
+				     .name_certificate = own.certificate,
+				     .name_key = own.key};
 	return vtap_api_new(c, &tls, &c->api, reterr);
 }
 

@@ -12,6 +12,11 @@
 #include "crypto/crypto.h"
 
 #define VTAP_PKI_NAMES_MAX 16
+/*
+ * The server that agents ask for over TLS, wherever their URL leads. A controller shows them a certificate of its own authority
+ * for that name, whatever it shows to others; nobody else's may have it.
+ */
+#define VTAP_PKI_AGENTS_SERVER "agents.vtap.internal"
 #define VTAP_PKI_COMMON_NAME_MAX 64 /* bytes, at least 1: X.509's own limit */
 #define VTAP_PKI_DNS_NAME_MAX 253 /* characters, without a leading "*." */
 #define VTAP_PKI_REQUEST_MAX_BYTES (16U << 10)

@@ -153,6 +153,8 @@ struct vtap_http_tls { /* PEM texts, copied */
 	const char *certificate, *key; /* the certificate may be followed by its chain: VTAP_HTTP_CHAIN_MAX in all */
 	const char
 	    *client_authority; /* certificates of this authority are asked for, and optional; NULL = never asked for */
+	const char *name; /* whoever asks for this server is shown the next two instead; NULL = nobody is */
+	const char *name_certificate, *name_key;
 };
 
 struct vtap_http_server_options {

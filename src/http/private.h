@@ -65,6 +65,8 @@ struct vtap_http_server {
 	void *userdata; /* borrowed, outlives us */
 	const char *const *headers; /* borrowed, outlives us */
 	struct vtap_http_identity *identity; /* owned; NULL = plain */
+	struct vtap_http_identity *named; /* owned; for those who ask for `name`; NULL = nobody is told apart */
+	char *name; /* owned; NULL as above */
 	char *client_authority; /* owned; libmicrohttpd keeps the pointer */
 	int epoll_fd; /* owned: libmicrohttpd's, the one below and the watched connections */
 	int wake_fd; /* owned: readable while `woken` */

@@ -274,6 +274,10 @@ static int tls_load(struct vtap_http_server *s, const struct vtap_http_tls *tls)
 	int r;
 
 	r = vtap_http_identity_new(tls->certificate, tls->key, &s->identity);
+	if (r >= 0 && tls->name) {
+		s->name = strdup(tls->name);
+		r = s->name ? vtap_http_identity_new(tls->name_certificate, tls->name_key, &s->named) : -ENOMEM;
+	}
 	if (r < 0 || !tls->client_authority)
 		return r;
 	r = vtap_http_authority_check(tls->client_authority);
@@ -402,6 +406,8 @@ struct vtap_http_server *vtap_http_server_free(struct vtap_http_server *s)
 	vtap_closep(&s->epoll_fd);
 	vtap_closep(&s->wake_fd);
 	vtap_http_identity_free(s->identity);
+	vtap_http_identity_free(s->named);
+	free(s->name);
 	free(s->client_authority);
 	free(s);
 	return NULL;

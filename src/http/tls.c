@@ -5,10 +5,12 @@
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
 #include <string.h>
+#include <strings.h>
 
 #include "http/private.h"
 
 #define SERIAL_MAX_BYTES 32
+#define NAME_MAX_BYTES 255 /* of a server, as DNS has them */
 
 const char vtap_http_tls_priorities[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%SERVER_PRECEDENCE";
 
@@ -91,6 +93,16 @@ int vtap_http_authority_check(const char *certificates)
 	return n > 0 ? 0 : -EINVAL;
 }
 
+static bool asks_for(gnutls_session_t session, const char *name)
+{
+	char asked[NAME_MAX_BYTES + 1];
+	size_t asked_bytes = sizeof(asked);
+	unsigned type = 0;
+
+	return name && gnutls_server_name_get(session, asked, &asked_bytes, &type, 0) == 0 && type == GNUTLS_NAME_DNS &&
+	       strcasecmp(asked, name) == 0;
+}
+
 /* libmicrohttpd has made its connection known to the session. */
 static int retrieve(gnutls_session_t session, const gnutls_datum_t *request, int request_count,
 		    const gnutls_pk_algorithm_t *algorithms, int algorithm_count, gnutls_pcert_st **ret_chain,
@@ -99,12 +111,14 @@ static int retrieve(gnutls_session_t session, const gnutls_datum_t *request, int
 	const union MHD_ConnectionInfo *info =
 	    MHD_get_connection_info(gnutls_session_get_ptr(session), MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 	const struct vtap_http_connection *c = info ? info->socket_context : NULL;
+	struct vtap_http_identity *i;
 
 	if (!c)
 		return -1;
-	*ret_chain = c->server->identity->chain;
-	*ret_count = c->server->identity->count;
-	*ret_key = c->server->identity->key;
+	i = asks_for(session, c->server->name) ? c->server->named : c->server->identity;
+	*ret_chain = i->chain;
+	*ret_count = i->count;
+	*ret_key = i->key;
 	return 0;
 }
 

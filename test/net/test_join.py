@@ -4,14 +4,15 @@
 import json
 import os
 import shutil
+import signal
 import stat
 import time
 
 from agent import Agent
 from capture import Capture
 from case import Case, main
-from lab import CommandFailed, Lab, wait_until
-from vpc import Guest, Vpc
+from lab import CommandFailed, Lab, run, wait_until
+from vpc import CONTROL, Guest, Vpc
 
 DAY_S = 86400
 
@@ -93,6 +94,54 @@ class Join(Case):
         agent.stop()
         agent.start()
         self.wait_controller(agent, "connected")
+
+    def make_certificate(self, name):
+        """An authority's certificate, one of its for the controller's address, and its key: three files."""
+        path = {part: self.lab.path(f"{name}.{part}") for part in ("ca", "ca-key", "pem", "key", "request", "names")}
+        with open(path["names"], "w") as out:
+            out.write(f"subjectAltName=IP:{CONTROL}\n")
+        new = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}"]
+        run([*new, "-x509", "-days", "2", "-keyout", path["ca-key"], "-out", path["ca"]])
+        run([*new, "-keyout", path["key"], "-out", path["request"]])
+        run(["openssl", "x509", "-req", "-in", path["request"], "-CA", path["ca"], "-CAkey", path["ca-key"], "-CAcreateserial",
+             "-days", "1", "-extfile", path["names"], "-out", path["pem"]])
+        return path["ca"], path["pem"], path["key"]
+
+    def trusts(self, authority):
+        """Whether somebody who trusts this authority alone, such as a browser, reaches the API."""
+        done = self.controller.namespace.run(["curl", "-s", "--cacert", authority, "-o", "/dev/null",
+                                              f"{self.controller.url}/healthz"], check=False)
+        return done.returncode == 0
+
+    def test_certificate_of_another_authority(self):
+        """Others are shown the operator's certificate; agents, that of the controller's own authority, whatever it was before."""
+        old, joined = self.host.start_agent(), Agent(self.other.namespace, None, controller=self.controller.url)
+        first, certificate, key = self.make_certificate("first")
+        own, self.controller.authority_path = self.controller.authority_path, first
+        self.controller.options = ["--certificate", certificate, "--key", key]
+        self.controller.restart()
+        self.assertTrue(self.trusts(first))
+        self.assertFalse(self.trusts(own))
+        self.wait_controller(old, "connected", 40)
+        joined.start(join=self.token("b"))
+        self.wait_controller(joined, "connected")
+        self.create_session()
+        self.wait_active(old)
+        second, *files = self.make_certificate("second")
+        for source, target in zip(files, (certificate, key)):
+            shutil.copyfile(source, target)
+        self.controller.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: self.trusts(second), 20, self.controller.log)
+        self.assertFalse(self.trusts(first))
+        joined.stop()
+        path = os.path.join(joined.state_dir, "identity.json")
+        with open(path) as source:
+            identity = json.load(source)
+        with open(path, "w") as out:
+            json.dump({**identity, "issued": identity["expires"] - 14 * DAY_S - 60}, out)
+        joined.start()
+        wait_until(lambda: "certificate was renewed" in joined.log(), 20, joined.log)
+        self.wait_controller(joined, "connected")
 
     def test_revoked(self):
         """A host that is deleted or revoked ends by itself, and leaves nothing."""

@@ -25,7 +25,7 @@
 
 /* Made once: the authority, another one, and what they have signed. */
 static struct {
-	struct vtap_identity authority, other, server, other_server, client, stranger, brief;
+	struct vtap_identity authority, other, server, other_server, named, client, stranger, brief;
 	char serial[VTAP_PKI_SERIAL_STRLEN];
 } pki;
 
@@ -106,7 +106,8 @@ static void sign(const struct vtap_identity *authority, const char *name, uint64
 
 static int pki_begin(void **state)
 {
-	static const char *const names[] = {"127.0.0.1", "localhost"}, *const elsewhere[] = {"elsewhere.example"};
+	static const char *const names[] = {"127.0.0.1", "localhost"}, *const elsewhere[] = {"elsewhere.example"},
+				 *const named[] = {"named.example"};
 	char serial[VTAP_PKI_SERIAL_STRLEN];
 
 	assert_int_equal(vtap_crypto_init(), 0);
@@ -114,6 +115,7 @@ static int pki_begin(void **state)
 	assert_int_equal(vtap_pki_authority_new("other", &pki.other), 0);
 	assert_int_equal(vtap_pki_server_new(&pki.authority, names, 2, 1, &pki.server), 0);
 	assert_int_equal(vtap_pki_server_new(&pki.authority, elsewhere, 1, 1, &pki.other_server), 0);
+	assert_int_equal(vtap_pki_server_new(&pki.other, named, 1, 1, &pki.named), 0);
 	sign(&pki.authority, "host-1", DAY_S, &pki.client, pki.serial);
 	sign(&pki.other, "host-1", DAY_S, &pki.stranger, serial);
 	sign(&pki.authority, "host-2", 2, &pki.brief, serial);
@@ -123,7 +125,7 @@ static int pki_begin(void **state)
 static int pki_end(void **state)
 {
 	struct vtap_identity *const all[] = {&pki.authority, &pki.other,    &pki.server, &pki.other_server,
-					     &pki.client,    &pki.stranger, &pki.brief};
+					     &pki.client,    &pki.stranger, &pki.brief,  &pki.named};
 
 	for (size_t i = 0; i < VTAP_ARRAY_SIZE(all); i++)
 		vtap_identity_done(all[i]);
@@ -132,7 +134,12 @@ static int pki_end(void **state)
 
 static int server_begin(void **state)
 {
-	struct vtap_http_tls tls = {pki.server.certificate, pki.server.key, pki.authority.certificate};
+	struct vtap_http_tls tls = {.certificate = pki.server.certificate,
+				    .key = pki.server.key,
+				    .client_authority = pki.authority.certificate,
+				    .name = "named.example",
+				    .name_certificate = pki.named.certificate,
+				    .name_key = pki.named.key};
 	struct vtap_http_server_options options = {.tls = &tls};
 
 	waiting = NULL;
@@ -245,6 +252,13 @@ static void test_who_trusts_the_server(void **state)
 	    {{.authority = pki.other.certificate}, NULL, -EKEYREJECTED},
 	    {{}, NULL, -EKEYREJECTED},
 	    {{.authority = "nonsense"}, NULL, -EKEYREJECTED},
+	    /* Who asks for a server by name is shown that one's certificate, and expects it, wherever the URL leads. */
+	    {{.authority = pki.other.certificate, .server_name = "named.example"}, NULL, 0},
+	    {{.authority = pki.other.certificate, .server_name = "NAMED.example"}, "localhost", 0},
+	    {{.authority = pki.authority.certificate, .server_name = "named.example"}, NULL, -EKEYREJECTED},
+	    {{.authority = pki.authority.certificate, .server_name = "localhost"}, NULL, 0},
+	    {{.authority = pki.authority.certificate, .server_name = "another.example"}, NULL, -EKEYREJECTED},
+	    {{.unverified = true, .server_name = "named.example"}, NULL, 0},
 	    {{.unverified = true}, NULL, 0},
 	    {{.unverified = true, .authority = pki.other.certificate}, NULL, 0},
 	};
@@ -320,6 +334,7 @@ static void test_another_certificate(void **state)
 	struct vtap_client_options options = {.authority = pki.authority.certificate};
 	VTAP_CLEANUP(vtap_client_freep) struct vtap_client *before = client_new(options, NULL);
 	VTAP_CLEANUP(vtap_client_freep) struct vtap_client *behind = client_new(options, NULL);
+	VTAP_CLEANUP(vtap_client_freep) struct vtap_client *named = NULL;
 	struct vtap_client_request q = {.method = "GET", .path = "/who"};
 	struct vtap_client_answer a;
 
@@ -334,20 +349,27 @@ static void test_another_certificate(void **state)
 	a = ask(behind, &q);
 	assert_int_equal(a.result, -EKEYREJECTED);
 	vtap_client_answer_done(&a);
+	options = (struct vtap_client_options){.authority = pki.other.certificate, .server_name = "named.example"};
+	named = client_new(options, NULL);
+	expect_body(named, "/who", "-2");
 	assert_int_equal(vtap_http_server_set_certificate(server, pki.server.certificate, pki.server.key), 0);
 	expect_body(behind, "/who", "-2");
 }
 
 static void test_what_is_no_pair_is_refused(void **state)
 {
-	const struct vtap_http_tls cases[] = {
+	const struct {
+		const char *certificate, *key, *authority;
+	} cases[] = {
 	    {pki.server.certificate, pki.client.key, NULL},         {pki.server.key, pki.server.key, NULL},
 	    {pki.server.certificate, pki.server.certificate, NULL}, {"", "", NULL},
 	    {pki.server.certificate, pki.server.key, "nonsense"},   {pki.server.certificate, pki.server.key, ""},
 	};
 
 	for (size_t i = 0; i < VTAP_ARRAY_SIZE(cases); i++) {
-		struct vtap_http_server_options options = {.tls = &cases[i]};
+		const struct vtap_http_tls tls = {
+		    .certificate = cases[i].certificate, .key = cases[i].key, .client_authority = cases[i].authority};
+		struct vtap_http_server_options options = {.tls = &tls};
 		struct vtap_http_server *s = NULL;
 
 		assert_int_equal(vtap_addr_parse("127.0.0.1", &options.address), 0);
