@@ -157,6 +157,12 @@ static int unseal(const char *path, char ret_key_hex[2 * VTAP_KEY_BYTES + 1], st
 	return r;
 }
 
+/*
+ * What was ended after the backup was made would be good again: people log in anew, and hosts that have not joined yet get another
+ * token.
+ */
+static const char *const not_restored[] = {"token/", "join/", NULL};
+
 /* The key first: a store whose secrets cannot be read would be worse than none. */
 int vtap_restore(const char *file, const char *state_dir, struct vtap_error *reterr)
 {
@@ -181,7 +187,7 @@ int vtap_restore(const char *file, const char *state_dir, struct vtap_error *ret
 	r = file_write(key_path, key, reterr);
 	vtap_secret_wipe(key);
 	if (r >= 0) {
-		r = vtap_store_sqlite_restore(file, store, reterr);
+		r = vtap_store_sqlite_restore(file, store, not_restored, reterr);
 		if (r < 0)
 			(void)unlink(key_path);
 	}

@@ -201,7 +201,22 @@ static int file_copy(const char *from, const char *to)
 	return n < 0 ? -errno : 0;
 }
 
-static int renew(const char *path, struct vtap_error *reterr)
+/* Prefixes of keys are the program's own words: no quotes are in them. */
+static int leave_out(sqlite3 *db, const char *prefix)
+{
+	static const char *const tables[] = {"item", "change"};
+	char sql[256];
+	int r = 0;
+
+	for (size_t i = 0; i < VTAP_ARRAY_SIZE(tables) && r == 0; i++) {
+		snprintf(sql, sizeof(sql), "DELETE FROM %s WHERE substr(CAST(key AS TEXT), 1, %zu) = '%s'", tables[i],
+			 strlen(prefix), prefix);
+		r = vtap_sqlite_run(db, sql);
+	}
+	return r;
+}
+
+static int renew(const char *path, const char *const *left_out, struct vtap_error *reterr)
 {
 	VTAP_CLEANUP(vtap_sqlite_closep) sqlite3 *db = NULL;
 	char epoch[VTAP_STORE_EPOCH_STRLEN], sql[96];
@@ -214,10 +229,13 @@ static int renew(const char *path, struct vtap_error *reterr)
 		return r;
 	snprintf(sql, sizeof(sql), "UPDATE store SET epoch = '%s'", vtap_random_hex(sizeof(epoch) - 1, epoch));
 	r = vtap_sqlite_run(db, sql);
+	for (size_t i = 0; left_out && left_out[i] && r == 0; i++)
+		r = leave_out(db, left_out[i]);
 	return r < 0 ? vtap_sqlite_fail(reterr, r, path, db) : settle(db, path, reterr);
 }
 
-int vtap_store_sqlite_restore(const char *backup, const char *path, struct vtap_error *reterr)
+int vtap_store_sqlite_restore(const char *backup, const char *path, const char *const *left_out,
+			      struct vtap_error *reterr)
 {
 	VTAP_CLEANUP(draft_done) struct draft draft = {};
 	const char *left;
@@ -236,7 +254,7 @@ int vtap_store_sqlite_restore(const char *backup, const char *path, struct vtap_
 	r = file_copy(backup, draft.name);
 	if (r < 0)
 		return say(reterr, r, path);
-	r = renew(draft.name, reterr);
+	r = renew(draft.name, left_out, reterr);
 	if (r < 0)
 		return blame(reterr, r, r == -EUCLEAN || r == -EPROTONOSUPPORT ? backup : path);
 	return draft_finish(&draft, reterr);

@@ -123,7 +123,9 @@ int vtap_store_changes(struct vtap_store *s, const char *prefix, uint64_t revisi
  */
 int vtap_store_sqlite_backup(const char *path, const char *backup, struct vtap_error *reterr);
 /*
- * Makes `path` (must not exist: -EEXIST) from a backup, with a new epoch and this release's schema. -EUCLEAN: the backup is
- * damaged. -EPROTONOSUPPORT: a newer release made it. -ENOENT, -EACCES, -ENOSPC.
+ * Makes `path` (must not exist: -EEXIST) from a backup, with a new epoch and this release's schema, and without the keys that
+ * begin with one of `left_out` (NULL at its end; NULL = all are kept). -EUCLEAN: the backup is damaged. -EPROTONOSUPPORT: a newer
+ * release made it. -ENOENT, -EACCES, -ENOSPC.
  */
-int vtap_store_sqlite_restore(const char *backup, const char *path, struct vtap_error *reterr);
+int vtap_store_sqlite_restore(const char *backup, const char *path, const char *const *left_out,
+			      struct vtap_error *reterr);

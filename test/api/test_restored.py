@@ -79,6 +79,23 @@ class LostStoreTest(AgentCase):
         for agent in (deleted, revoked):
             self.assertEqual(self.refusal(agent), "vtap:revoked")
 
+    @unittest.skipIf(STORE == "memory", "it has no backups")
+    def test_tokens_are_not_restored(self):
+        """They may have been ended since, and their users deleted."""
+        host = self.host()
+        join = self.token(host)
+        anonymous = self.controller.anonymous(context=self.context)
+        self.addCleanup(anonymous.close)
+        login = anonymous.post("/v1/login", {"user": "admin", "password": self.controller.password})["token"]
+        self.assertEqual(self.client(login).request("GET", "/v1/whoami").status, 200)
+        self.back_up()
+        self.lose()
+        self.assertEqual(self.client(login).request("GET", "/v1/whoami").status, 401)
+        with self.assertRaises(Refused) as refused:
+            FakeAgent(self.controller).join(join)
+        self.assertEqual(refused.exception.problem["type"], "vtap:join-refused")
+        self.assertEqual(self.agent(host).poll(), 200)
+
     def test_nobody_knows_it(self):
         stranger = FakeAgent(self.controller, "vtapagent-host-00000000000000000-" + "x" * 40)
         self.addCleanup(stranger.close)

@@ -26,11 +26,16 @@ static void backup(const char *path, const char *to)
 static void restore(const char *from, const char *path)
 {
 	struct vtap_error error = {};
-	int r = vtap_store_sqlite_restore(from, path, &error);
+	int r = vtap_store_sqlite_restore(from, path, NULL, &error);
 
 	if (r < 0)
 		fail_msg("%s: %d, %s", error.field, r, error.text);
 	helper_has_mode(path, 0600);
+}
+
+static int restore_all(const char *from, const char *path, struct vtap_error *reterr)
+{
+	return vtap_store_sqlite_restore(from, path, NULL, reterr);
 }
 
 typedef int (*copy)(const char *from, const char *to, struct vtap_error *reterr);
@@ -95,6 +100,26 @@ static void test_round(void **state)
 	helper_folder_is("", "db db.lock one one.lock saved two two.lock");
 }
 
+static void test_left_out(void **state)
+{
+	static const char *const left_out[] = {"a/", "b", NULL};
+	const char *path = helper_path("db"), *saved = helper_path("saved"), *restored = helper_path("restored");
+	_cleanup_free_ char *dump = NULL, *changes = NULL;
+	struct vtap_store *s = helper_open(path);
+
+	assert_int_equal(COMMIT(s, PUT("a/1", "1"), PUT("a", "2"), PUT("b", "3"), PUT("bc/1", "4"), PUT("c/a/", "5")),
+			 0);
+	backup(path, saved);
+	vtap_store_free(s);
+	assert_int_equal(vtap_store_sqlite_restore(saved, restored, left_out, NULL), 0);
+	s = helper_open(restored);
+	dump = helper_dump(s);
+	changes = helper_changes(s, "", 0);
+	assert_string_equal(dump, "a=2@1 c/a/=5@1 ");
+	assert_string_equal(changes, "a=2@1 c/a/=5@1 ");
+	vtap_store_free(s);
+}
+
 static void test_closed_store(void **state)
 {
 	const char *path = helper_path("db"), *saved = helper_path("saved");
@@ -128,7 +153,7 @@ static void test_killed_store(void **state)
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_int_equal(status, 0);
 	helper_folder_is("", "db db-shm db-wal db.lock");
-	refused(vtap_store_sqlite_restore, path, restored, -EUCLEAN, path, "no backup");
+	refused(restore_all, path, restored, -EUCLEAN, path, "no backup");
 	backup(path, saved);
 	restore(saved, restored);
 	s = helper_open(restored);
@@ -238,7 +263,7 @@ static void test_targets_refused(void **state)
 {
 	_cleanup_free_ char *name = helper_text(VTAP_SQLITE_PATH_MAX + 1, '/');
 	const char *path = helper_path("db"), *saved = helper_path("saved"), *there = helper_path("there");
-	static const copy ways[] = {vtap_store_sqlite_backup, vtap_store_sqlite_restore};
+	static const copy ways[] = {vtap_store_sqlite_backup, restore_all};
 	_cleanup_free_ uint8_t *bytes = NULL;
 	size_t count;
 
@@ -271,7 +296,7 @@ static void source_refused(const char *bad, const void *bytes, size_t count, int
 
 	helper_write(bad, bytes, count);
 	refused(vtap_store_sqlite_backup, bad, to, code, bad, fragment);
-	refused(vtap_store_sqlite_restore, bad, to, code, bad, fragment);
+	refused(restore_all, bad, to, code, bad, fragment);
 	assert_int_equal(unlink(bad), 0);
 	helper_folder_is("", "db db.lock good");
 }
@@ -315,7 +340,7 @@ static void test_index_damaged(void **state)
 		   " sql = 'CREATE TABLE item (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, value BLOB,"
 		   " revision INTEGER)' WHERE name = 'item'");
 	refused(vtap_store_sqlite_backup, path, to, -EUCLEAN, path, "damaged");
-	refused(vtap_store_sqlite_restore, path, to, -EUCLEAN, path, "damaged");
+	refused(restore_all, path, to, -EUCLEAN, path, "damaged");
 	helper_folder_is("", "db db.lock");
 }
 
@@ -328,7 +353,7 @@ static void test_newer_release(void **state)
 	backup(path, saved);
 	snprintf(pragma, sizeof(pragma), "PRAGMA user_version = %zu", vtap_sqlite_step_count + 1);
 	helper_sql(saved, pragma);
-	refused(vtap_store_sqlite_restore, saved, to, -EPROTONOSUPPORT, saved, "newer release");
+	refused(restore_all, saved, to, -EPROTONOSUPPORT, saved, "newer release");
 	helper_folder_is("", "db db.lock saved");
 }
 
@@ -368,6 +393,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_round, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_left_out, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_closed_store, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_killed_store, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_while_writing, setup, teardown),

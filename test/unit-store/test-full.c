@@ -186,7 +186,7 @@ static void backup_finds_it_full(const char *path)
 	assert_string_equal(error.text, "the disk is full");
 	assert_string_equal(error.field, backup);
 	assert_int_equal(vtap_store_sqlite_backup(path, elsewhere, &error), 0);
-	assert_int_equal(vtap_store_sqlite_restore(elsewhere, restored, &error), -ENOSPC);
+	assert_int_equal(vtap_store_sqlite_restore(elsewhere, restored, NULL, &error), -ENOSPC);
 	assert_string_equal(error.field, restored);
 	helper_folder_is("disk", "db db-shm db-wal db.lock filler");
 }
