@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
@@ -29,6 +30,7 @@
 #define FLUSH_USEC 200000ULL
 #define RECEIVE_BYTES (8 << 20)
 #define FRAMES_AT_A_TIME 256
+#define LEFT_OUT_MAX 1000000000ULL /* in one request */
 
 struct vtap_tap {
 	struct vtap_agent_feed *feed; /* borrowed */
@@ -40,6 +42,7 @@ struct vtap_tap {
 	uint16_t slot; /* of the session */
 	struct vtap_delivery delivery; /* by which its copies leave */
 	uint64_t packets_left;
+	uint64_t left_out; /* packets that found no room, since the controller was told last */
 	uint64_t bytes_per_second, second, second_bytes; /* what passed in that second */
 	bool begun; /* the controller has been told */
 	bool ending; /* the last request is still to be sent */
@@ -101,7 +104,7 @@ static void on_posted(struct vtap_client_answer *answer, void *userdata)
 /* One request at a time; what comes meanwhile waits in the body, as far as there is room. The first one may be without any. */
 static void body_send(struct vtap_tap *t)
 {
-	char path[64 + VTAP_REQUEST_ID_STRLEN];
+	char path[96 + VTAP_REQUEST_ID_STRLEN], left_out[40] = "";
 	const struct vtap_client_request request = {.method = "POST",
 						    .path = path,
 						    .body = (const char *)t->body,
@@ -111,7 +114,11 @@ static void body_send(struct vtap_tap *t)
 	if (t->post_id || t->over || (!t->body_bytes && !t->ending && t->begun))
 		return;
 	t->begun = true;
-	snprintf(path, sizeof(path), "/agent/v1/capture/%s%s", t->id, t->ending ? "?end=1" : "");
+	if (t->left_out)
+		snprintf(left_out, sizeof(left_out), "%cleft_out=%" PRIu64, t->ending ? '&' : '?',
+			 VTAP_MIN(t->left_out, (uint64_t)LEFT_OUT_MAX));
+	snprintf(path, sizeof(path), "/agent/v1/capture/%s%s%s", t->id, t->ending ? "?end=1" : "", left_out);
+	t->left_out = 0;
 	t->over = t->ending;
 	if (vtap_agent_feed_send(t->feed, &request, on_posted, t, &t->post_id) < 0) {
 		t->over = true;
@@ -120,11 +127,22 @@ static void body_send(struct vtap_tap *t)
 	t->body_bytes = 0;
 }
 
+/* Those that the kernel had no room for; it forgets them when it has told. */
+static void count_drops(struct vtap_tap *t)
+{
+	struct tpacket_stats stats = {};
+	socklen_t stats_bytes = sizeof(stats);
+
+	if (t->fd >= 0 && getsockopt(t->fd, SOL_PACKET, PACKET_STATISTICS, &stats, &stats_bytes) == 0)
+		t->left_out += stats.tp_drops;
+}
+
 static void end_begin(struct vtap_tap *t)
 {
 	if (t->ending)
 		return;
 	t->ending = true;
+	count_drops(t);
 	sources_close(t);
 	body_send(t);
 }
@@ -135,7 +153,7 @@ static void put_le32(uint8_t *at, uint32_t value)
 		at[i] = (uint8_t)(value >> 8 * i);
 }
 
-/* The frame of that many bytes, of which `size_bytes` are here. What finds no room is dropped. */
+/* The frame of that many bytes, of which `size_bytes` are here. What finds no room is counted. */
 static void frame_take(struct vtap_tap *t, const uint8_t *frame, size_t size_bytes, size_t wire_bytes)
 {
 	struct timespec now = {};
@@ -147,8 +165,10 @@ static void frame_take(struct vtap_tap *t, const uint8_t *frame, size_t size_byt
 		t->second_bytes = 0;
 	}
 	if (t->body_bytes + RECORD_HEADER_BYTES + size_bytes > BODY_MAX_BYTES ||
-	    (t->bytes_per_second && t->second_bytes + size_bytes > t->bytes_per_second))
+	    (t->bytes_per_second && t->second_bytes + size_bytes > t->bytes_per_second)) {
+		t->left_out++;
 		return;
+	}
 	put_le32(at, (uint32_t)now.tv_sec);
 	put_le32(at + 4, (uint32_t)now.tv_nsec);
 	put_le32(at + 8, (uint32_t)size_bytes);

@@ -129,6 +129,7 @@ int vtap_cmd_session_check(struct vtap_cli *cli, const struct vtap_invocation *i
 {
 	json_t *answer = NULL;
 	const json_t *hops, *hop;
+	json_int_t left_out;
 	bool failed = false;
 	size_t n;
 	int status;
@@ -143,6 +144,10 @@ int vtap_cmd_session_check(struct vtap_cli *cli, const struct vtap_invocation *i
 
 		failed = failed || (state && strcmp(state, "failed") == 0);
 	}
+	left_out = json_integer_value(json_object_get(answer, "hosts_left_out"));
+	if (left_out > 0)
+		fprintf(cli->err, "vtap: %lld further host%s of the session %s not asked\n", (long long)left_out,
+			left_out == 1 ? "" : "s", left_out == 1 ? "was" : "were");
 	json_decref(answer);
 	return status == VTAP_EXIT_DONE && failed ? VTAP_EXIT_REFUSED : status;
 }

@@ -35,6 +35,8 @@ static int stream(struct vtap_cli *cli, const struct vtap_invocation *i, const c
 	request.path = made.path;
 	request.headers = headers;
 	vtap_ask_perform(cli, &request, &answer);
+	if (*answer.left_out)
+		fprintf(cli->err, "vtap: left out: %s\n", answer.left_out);
 	if (answer.result == -ECANCELED || (answer.result >= 0 && answer.status >= 200 && answer.status < 300))
 		return VTAP_EXIT_DONE;
 	vtap_ask_explain(&answer, &ask, cli->settings, &refusal);

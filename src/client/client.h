@@ -39,6 +39,7 @@ struct vtap_client_answer { /* owned by the receiver: vtap_client_answer_done() 
 	char *body; /* NUL-terminated; never NULL when result is 0 */
 	size_t body_bytes;
 	char etag[96];
+	char left_out[512]; /* the header or trailer X-Vtap-Left-Out, cut if it is longer; empty = none */
 	/* How long a 429 or 503 asks to wait before the same is asked again, VTAP_CLIENT_RETRY_AFTER_MAX_S at most; 0 = it does not. */
 	unsigned retry_after_s;
 };

@@ -106,23 +106,37 @@ static size_t on_body(char *data, size_t one, size_t size_bytes, void *userdata)
 	return CURL_WRITEFUNC_ERROR;
 }
 
-static size_t on_header(char *data, size_t one, size_t size_bytes, void *userdata)
+struct line { /* of a header, or of a trailer: libcurl makes no difference */
+	const char *value;
+	size_t length;
+};
+
+static bool is_line(const char *data, size_t size_bytes, const char *name, struct line *ret_line)
 {
-	static const char name[] = "etag:";
-	struct vtap_client_transfer *t = userdata;
 	const char *value = data + strlen(name), *end = data + size_bytes;
 
 	if (size_bytes <= strlen(name) || strncasecmp(data, name, strlen(name)) != 0)
-		return size_bytes;
+		return false;
 	while (value < end && (*value == ' ' || *value == '\t'))
 		value++;
 	while (end > value && (end[-1] == '\r' || end[-1] == '\n' || end[-1] == ' ' || end[-1] == '\t'))
 		end--;
+	*ret_line = (struct line){value, (size_t)(end - value)};
+	return true;
+}
+
+static size_t on_header(char *data, size_t one, size_t size_bytes, void *userdata)
+{
+	struct vtap_client_transfer *t = userdata;
+	struct vtap_client_answer *a = &t->answer;
+	struct line line;
+
 	/* A cut one would match nothing. */
-	if ((size_t)(end - value) < sizeof(t->answer.etag)) {
-		memcpy(t->answer.etag, value, (size_t)(end - value));
-		t->answer.etag[end - value] = 0;
-	}
+	if (is_line(data, size_bytes, "etag:", &line) && line.length < sizeof(a->etag))
+		snprintf(a->etag, sizeof(a->etag), "%.*s", (int)line.length, line.value);
+	else if (is_line(data, size_bytes, "x-vtap-left-out:", &line))
+		snprintf(a->left_out, sizeof(a->left_out), "%.*s", (int)VTAP_MIN(line.length, sizeof(a->left_out) - 1),
+			 line.value);
 	return size_bytes;
 }
 

@@ -3,6 +3,7 @@
 #include "controller/capture.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "basic/log.h"
@@ -17,13 +18,16 @@
 #define MARGIN_S 5 /* beyond the capture's seconds: the agents' last words */
 #define CANCEL_S 10
 #define FAILED_STRLEN 320
+#define NOTES_STRLEN 1024 /* further hosts are counted */
+#define LEFT_OUT "X-Vtap-Left-Out" /* the stream's trailer: what the file has not, and should have */
 #define NOBODY_WANTS "nobody wants these packets any more"
 
 struct tapped { /* one host that was asked */
 	struct capture *capture;
 	char host[VTAP_ID_STRLEN];
 	char request_id[VTAP_ID_STRLEN];
-	struct vtap_feed_request *request; /* NULL = it has ended */
+	struct vtap_feed_request *request; /* NULL = it has ended, or never began */
+	bool heard; /* it has begun to upload */
 };
 
 struct capture {
@@ -37,6 +41,10 @@ struct capture {
 	uint64_t seconds, packets_left;
 	struct tapped hosts[VTAP_CAPTURE_HOSTS_MAX];
 	size_t host_count, hosts_open;
+	size_t hosts_beyond; /* those that are not asked as there are too many */
+	uint64_t packets_lost; /* those that agents or we had no room for */
+	char notes[NOTES_STRLEN]; /* hosts whose packets are not there, with reasons */
+	size_t notes_beyond; /* that found no room */
 	uint64_t filled_usec; /* when `room_bytes` was right */
 	uint64_t room_bytes; /* that may be sent on now */
 };
@@ -57,8 +65,63 @@ static void close_request(struct capture *c, struct tapped *t)
 				     NULL, NULL, NULL);
 }
 
+static const char *label_of(const struct capture *c, const char *host)
+{
+	const struct vtap_object *object = vtap_objects_get(c->feed->controller->objects, host);
+
+	return object && object->name ? object->name : host;
+}
+
+/* Why a host's packets are not there. What its agent says may hold anything. */
+static void note(struct capture *c, const char *host, const char *reason)
+{
+	size_t used = strlen(c->notes);
+	int n = snprintf(c->notes + used, sizeof(c->notes) - used, "%shost %.64s: %.240s", used ? "; " : "",
+			 label_of(c, host), reason);
+
+	if ((size_t)n >= sizeof(c->notes) - used) {
+		c->notes[used] = '\0';
+		c->notes_beyond++;
+	}
+	for (char *at = c->notes + used; *at; at++)
+		if ((unsigned char)*at < ' ' || *at == 0x7f)
+			*at = ' ';
+}
+
+/* Those that have not come to their end, and are not there, or never said anything. With enough packets nobody is missed. */
+static void note_missing(struct capture *c)
+{
+	for (size_t i = 0; i < c->host_count && c->packets_left; i++) {
+		const struct tapped *t = &c->hosts[i];
+		const char *unheard = t->request ? vtap_feed_host_unheard(c->feed, t->host) : NULL;
+
+		if (t->request && (unheard || !t->heard))
+			note(c, t->host, unheard ? unheard : "its agent has not begun to capture");
+	}
+}
+
+/* One line, empty if nothing was left out: "12 packets; host b: ...; 3 further hosts". */
+static void tell_left_out(struct capture *c)
+{
+	size_t beyond = c->hosts_beyond + c->notes_beyond;
+	char packets[64] = "", hosts[64] = "", text[NOTES_STRLEN + 160];
+
+	if (c->packets_lost)
+		snprintf(packets, sizeof(packets), "%" PRIu64 " packet%s", c->packets_lost,
+			 c->packets_lost == 1 ? "" : "s");
+	if (beyond)
+		snprintf(hosts, sizeof(hosts), "%zu further host%s", beyond, beyond == 1 ? "" : "s");
+	snprintf(text, sizeof(text), "%s%s%s%s%s", packets, *packets && *c->notes ? "; " : "", c->notes,
+		 *hosts && (*packets || *c->notes) ? "; " : "", hosts);
+	(void)vtap_http_stream_trailer(c->stream, LEFT_OUT, text);
+}
+
 static void capture_end(struct capture *c)
 {
+	if (c->stream) {
+		note_missing(c);
+		tell_left_out(c);
+	}
 	for (size_t i = 0; i < c->host_count; i++)
 		if (c->hosts[i].request)
 			close_request(c, &c->hosts[i]);
@@ -102,6 +165,7 @@ static int begin_stream(struct capture *c)
 	if (r < 0)
 		return r;
 	vtap_pcap_header(header);
+	(void)vtap_http_stream_trailer(c->stream, LEFT_OUT, NULL);
 	r = vtap_http_stream_write(c->stream, header, sizeof(header));
 	if (r >= 0)
 		r = sd_event_source_set_time_relative(c->timer, (c->seconds + MARGIN_S) * 1000000U);
@@ -133,13 +197,6 @@ static void close_host(struct tapped *t)
 	capture_end(c);
 }
 
-static const char *label_of(const struct capture *c, const char *host)
-{
-	const struct vtap_object *object = vtap_objects_get(c->feed->controller->objects, host);
-
-	return object && object->name ? object->name : host;
-}
-
 static void on_answered(const json_t *answer, void *userdata)
 {
 	struct tapped *t = userdata;
@@ -148,6 +205,8 @@ static void on_answered(const json_t *answer, void *userdata)
 
 	if (failed)
 		vtap_log(VTAP_LOG_WARNING, "host %s: it does not capture: %.200s", t->host, failed);
+	if (failed)
+		note(c, t->host, failed);
 	if (failed && !*c->failed)
 		snprintf(c->failed, sizeof(c->failed), "host %.64s: %.240s", label_of(c, t->host), failed);
 	close_host(t);
@@ -172,18 +231,18 @@ static int ask(struct capture *c, struct tapped *t)
 static int add_host(const struct vtap_cover *cover, void *userdata)
 {
 	struct capture *c = userdata;
+	const char *unheard = vtap_feed_host_unheard(c->feed, cover->host);
 	struct tapped *t = &c->hosts[c->host_count];
 
-	if (!cover->mirrored)
-		return 0;
-	for (size_t i = 0; i < c->host_count; i++)
-		if (!strcmp(c->hosts[i].host, cover->host))
-			return 0;
-	if (c->host_count == VTAP_CAPTURE_HOSTS_MAX)
-		return 1;
-	t->capture = c;
-	snprintf(t->host, sizeof(t->host), "%s", cover->host);
-	c->host_count++;
+	if (unheard) {
+		note(c, cover->host, unheard);
+	} else if (c->host_count == VTAP_CAPTURE_HOSTS_MAX) {
+		c->hosts_beyond++;
+	} else {
+		t->capture = c;
+		snprintf(t->host, sizeof(t->host), "%s", cover->host);
+		c->host_count++;
+	}
 	return 0;
 }
 
@@ -194,7 +253,6 @@ static int begin_asking(struct capture *c)
 
 	r = sd_event_add_time_relative(c->feed->controller->event, &c->timer, CLOCK_MONOTONIC, START_S * 1000000U, 0,
 				       on_time, c);
-	(void)vtap_resolver_covers_of_session(c->feed->controller->resolver, c->session, add_host, c);
 	for (size_t i = 0; i < c->host_count && r >= 0; i++)
 		(void)ask(c, &c->hosts[i]);
 	return r >= 0 && c->hosts_open == 0 ? -EHOSTDOWN : r;
@@ -246,6 +304,17 @@ static int check_possible(struct vtap_call *call, const struct vtap_object *sess
 	return r;
 }
 
+static int find_hosts(struct vtap_call *call, const struct vtap_object *session, struct capture *c)
+{
+	vtap_feed_session_hosts(c->feed, session->id, add_host, c);
+	if (c->host_count > 0)
+		return 0;
+	if (!c->notes_beyond)
+		return vtap_call_fail(call, -EBUSY, NULL, "no agent can be asked: %s", c->notes);
+	return vtap_call_fail(call, -EBUSY, NULL, "no agent can be asked: %s; and %zu further hosts", c->notes,
+			      c->notes_beyond);
+}
+
 int vtap_capture_begin(struct vtap_call *call, const struct vtap_object *session)
 {
 	struct vtap_feed *f = call->controller->feed;
@@ -258,14 +327,16 @@ int vtap_capture_begin(struct vtap_call *call, const struct vtap_object *session
 	c = calloc(1, sizeof(*c));
 	if (!c)
 		return -ENOMEM;
+	c->feed = f;
 	r = read_query(call, c);
+	if (r >= 0)
+		r = find_hosts(call, session, c);
 	if (r >= 0)
 		r = vtap_pointers_add(&f->captures, c);
 	if (r < 0) {
 		free(c);
 		return r;
 	}
-	c->feed = f;
 	c->call = call;
 	c->room_bytes = VTAP_CAPTURE_BYTES_PER_SECOND;
 	c->filled_usec = now_usec(f);
@@ -304,7 +375,7 @@ static bool has_room(struct capture *c, size_t size_bytes)
 	return true;
 }
 
-/* What a slow client has no room for is left out. */
+/* What a slow client has no room for is left out, and counted. */
 static int pass_on(struct capture *c, const struct vtap_http_request *request)
 {
 	uint64_t count;
@@ -317,8 +388,11 @@ static int pass_on(struct capture *c, const struct vtap_http_request *request)
 			    c->packets_left, &count, &bytes);
 	if (r < 0)
 		return r;
+	count = VTAP_MIN(count, c->packets_left);
 	if (has_room(c, bytes) && vtap_http_stream_write(c->stream, request->body, bytes) >= 0)
-		c->packets_left -= VTAP_MIN(count, c->packets_left);
+		c->packets_left -= count;
+	else
+		c->packets_lost += count;
 	return 0;
 }
 
@@ -326,12 +400,17 @@ int vtap_capture_upload(struct vtap_call *call, struct vtap_change *change)
 {
 	struct tapped *t = find_tapped(call->controller->feed, call->principal.host, call->request->parameters[0]);
 	const char *end = vtap_http_query(call->request, "end");
+	uint64_t lost = 0;
 	struct capture *c;
 	int r;
 
 	if (!t)
 		return vtap_call_fail(call, -ENOENT, NULL, NOBODY_WANTS);
+	r = vtap_call_query_number(call, "left_out", 0, VTAP_CAPTURE_PACKETS_MAX, 0, &lost);
+	if (r < 0)
+		return r;
 	c = t->capture;
+	t->heard = true;
 	if (!c->stream && (!c->call || begin_stream(c) < 0)) {
 		capture_end(c);
 		return vtap_call_fail(call, -ENOENT, NULL, NOBODY_WANTS);
@@ -339,6 +418,7 @@ int vtap_capture_upload(struct vtap_call *call, struct vtap_change *change)
 	r = pass_on(c, call->request);
 	if (r < 0)
 		return vtap_call_fail(call, r, NULL, "the body must be pcap records with nanoseconds, little-endian");
+	c->packets_lost += lost;
 	vtap_reports_seen(call->controller->reports, t->host);
 	if (c->packets_left == 0) {
 		capture_end(c);

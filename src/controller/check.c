@@ -26,7 +26,7 @@ struct check {
 	struct vtap_feed *feed; /* borrowed */
 	char session[VTAP_ID_STRLEN];
 	struct probe probes[VTAP_CHECK_HOSTS_MAX];
-	size_t probe_count, waiting;
+	size_t probe_count, waiting, hosts_left_out;
 	bool begun; /* the handler has returned: the call is to be finished */
 };
 
@@ -128,8 +128,9 @@ static int set_answer(struct check *c)
 	}
 	c->call->audit = json_pack("{s:s, s:b, s:s?}", "session", c->session, "ok", !hop, "hop", hop);
 	vtap_audit_acted(c->call->controller->audit, c->call);
-	c->call->answer = json_pack("{s:s, s:b, s:s?, s:O?, s:o}", "session", c->session, "ok", !hop, "hop", hop,
-				    "hops", shown->hops, "probes", probes);
+	c->call->answer =
+	    json_pack("{s:s, s:b, s:s?, s:O?, s:o, s:I}", "session", c->session, "ok", !hop, "hop", hop, "hops",
+		      shown->hops, "probes", probes, "hosts_left_out", (json_int_t)c->hosts_left_out);
 	return c->call->answer ? 0 : -ENOMEM;
 }
 
@@ -172,13 +173,10 @@ static int add_probe(const struct vtap_cover *cover, void *userdata)
 	struct check *c = userdata;
 	struct probe *p = &c->probes[c->probe_count];
 
-	if (!cover->mirrored)
+	if (c->probe_count == VTAP_CHECK_HOSTS_MAX) {
+		c->hosts_left_out++;
 		return 0;
-	for (size_t i = 0; i < c->probe_count; i++)
-		if (!strcmp(c->probes[i].host, cover->host))
-			return 0;
-	if (c->probe_count == VTAP_CHECK_HOSTS_MAX)
-		return 1;
+	}
 	p->check = c;
 	snprintf(p->host, sizeof(p->host), "%s", cover->host);
 	snprintf(p->source, sizeof(p->source), "%s", cover->source);
@@ -308,7 +306,7 @@ int vtap_check_begin(struct vtap_call *call, const struct vtap_object *session)
 	c->call = call;
 	c->feed = call->controller->feed;
 	snprintf(c->session, sizeof(c->session), "%s", session->id);
-	(void)vtap_resolver_covers_of_session(call->controller->resolver, session->id, add_probe, c);
+	vtap_feed_session_hosts(c->feed, session->id, add_probe, c);
 	for (size_t i = 0; i < c->probe_count && r >= 0; i++)
 		r = ask(c, &c->probes[i]);
 	if (r == -EUSERS)

@@ -50,6 +50,11 @@ const char *vtap_feed_source_sentence(struct vtap_feed *f, const struct vtap_cov
  * "unknown" until its agent is heard; and when that was last, in seconds since 1970, 0 = not since the controller has started.
  */
 const char *vtap_feed_host_state(const struct vtap_feed *f, const char *host, int64_t *ret_seen_s);
+/* Why an agent cannot be asked for anything now, as the end of a sentence about its host; NULL: it can. */
+const char *vtap_feed_host_unheard(const struct vtap_feed *f, const char *host);
+/* Each host that mirrors a source of the session, by the first of them; ends when `visit` returns anything but 0. */
+void vtap_feed_session_hosts(struct vtap_feed *f, const char *session,
+			     int (*visit)(const struct vtap_cover *cover, void *userdata), void *userdata);
 
 /* The plan of a host as the text of its document's content, the hash of that, and its revision. -ENOENT. Borrowed. */
 int vtap_feed_plan(struct vtap_feed *f, const char *host, const char **ret_text, const char **ret_hash,

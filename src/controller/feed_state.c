@@ -108,6 +108,51 @@ const char *vtap_feed_host_state(const struct vtap_feed *f, const char *host, in
 	return vtap_reports_silent_s(reports, report) >= VTAP_STATE_AWAY_S ? "away" : "connected";
 }
 
+const char *vtap_feed_host_unheard(const struct vtap_feed *f, const char *host)
+{
+	static const struct {
+		const char *state, *sentence;
+	} sentences[] = {
+	    {"connected", NULL},
+	    {"away", "its agent has not been heard for a while"},
+	    {"suspended", "it is suspended, as two agents use its credential"},
+	    {"revoked", "its credential was revoked"},
+	};
+	int64_t seen_s;
+	const char *state = vtap_feed_host_state(f, host, &seen_s);
+
+	for (size_t i = 0; i < VTAP_ARRAY_SIZE(sentences); i++)
+		if (!strcmp(state, sentences[i].state))
+			return sentences[i].sentence;
+	return "its agent has not been heard yet";
+}
+
+struct host_walk {
+	struct vtap_feed *feed;
+	int (*visit)(const struct vtap_cover *cover, void *userdata);
+	void *userdata;
+};
+
+static int visit_host(const struct vtap_cover *cover, void *userdata)
+{
+	const struct host_walk *walk = userdata;
+	struct vtap_feed_host *h = cover->mirrored ? vtap_feed_find(walk->feed, cover->host) : NULL;
+
+	if (!h || h->pass == walk->feed->pass)
+		return 0;
+	h->pass = walk->feed->pass;
+	return walk->visit(cover, walk->userdata);
+}
+
+void vtap_feed_session_hosts(struct vtap_feed *f, const char *session,
+			     int (*visit)(const struct vtap_cover *cover, void *userdata), void *userdata)
+{
+	struct host_walk walk = {f, visit, userdata};
+
+	f->pass++;
+	(void)vtap_resolver_covers_of_session(f->controller->resolver, session, visit_host, &walk);
+}
+
 int vtap_feed_session_state(struct vtap_feed *f, const char *session, const char **ret_state, json_t **ret_reasons)
 {
 	struct gathering g = {.feed = f};

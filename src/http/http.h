@@ -133,6 +133,11 @@ int vtap_http_stream_begin(struct vtap_http_exchange *e, unsigned status, const 
 			   struct vtap_http_stream **ret_stream);
 /* All or nothing. -ENOBUFS: the client reads too slowly and nothing was taken. -EPIPE: it has left. */
 int vtap_http_stream_write(struct vtap_http_stream *s, const void *data, size_t size_bytes);
+/*
+ * A line behind the body, for clients that take such: the name is static, the value (NULL = to come) copied. The last one before
+ * the end counts; if it is told right after the beginning, a header announces it. -EINVAL: a value that is no header's.
+ */
+int vtap_http_stream_trailer(struct vtap_http_stream *s, const char *name, const char *value);
 /* What is buffered is still sent. Exactly once for each stream, also after `gone`; it must not be used afterwards. */
 void vtap_http_stream_end(struct vtap_http_stream *s);
 

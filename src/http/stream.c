@@ -16,6 +16,9 @@ struct vtap_http_stream {
 	const char *content_type; /* static */
 	char *buffer; /* owned */
 	size_t capacity_bytes, begin, end; /* what waits lies between the last two */
+	struct MHD_Response *response; /* borrowed; NULL = not queued yet */
+	const char *trailer; /* static; NULL = none */
+	char *trailer_value; /* owned; NULL = none */
 	bool ended;
 };
 
@@ -24,6 +27,7 @@ struct vtap_http_stream *vtap_http_stream_free(struct vtap_http_stream *s)
 	if (!s)
 		return NULL;
 	free(s->buffer);
+	free(s->trailer_value);
 	free(s);
 	return NULL;
 }
@@ -37,8 +41,12 @@ static ssize_t on_read(void *userdata, uint64_t position, char *buffer, size_t m
 
 	if (e->gone)
 		return MHD_CONTENT_READER_END_WITH_ERROR;
-	if (n == 0 && s->ended)
+	if (n == 0 && s->ended) {
+		/* libmicrohttpd looks for such lines when the body has ended. */
+		if (s->trailer_value)
+			(void)MHD_add_response_footer(s->response, s->trailer, s->trailer_value);
 		return MHD_CONTENT_READER_END_OF_STREAM;
+	}
 	if (n == 0) {
 		vtap_http_exchange_suspend(e);
 		return 0;
@@ -69,6 +77,9 @@ enum MHD_Result vtap_http_stream_queue(struct vtap_http_exchange *e)
 		return MHD_NO;
 	if (e->stream->content_type)
 		result = MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, e->stream->content_type);
+	if (result == MHD_YES && e->stream->trailer)
+		result = MHD_add_response_header(response, MHD_HTTP_HEADER_TRAILER, e->stream->trailer);
+	e->stream->response = response;
 	if (result == MHD_YES)
 		result = vtap_http_answer_headers(e->connection->server, response);
 	if (result == MHD_YES)
@@ -135,6 +146,24 @@ int vtap_http_stream_write(struct vtap_http_stream *s, const void *data, size_t 
 	memcpy(s->buffer + s->end, data, size_bytes);
 	s->end += size_bytes;
 	vtap_http_exchange_resume(s->exchange);
+	return 0;
+}
+
+int vtap_http_stream_trailer(struct vtap_http_stream *s, const char *name, const char *value)
+{
+	char *copy = NULL;
+
+	for (const char *at = value; at && *at; at++)
+		if ((unsigned char)*at < ' ' || *at == 0x7f)
+			return -EINVAL;
+	if (value && *value) {
+		copy = strdup(value);
+		if (!copy)
+			return -ENOMEM;
+	}
+	free(s->trailer_value);
+	s->trailer_value = copy;
+	s->trailer = name;
 	return 0;
 }
 

@@ -9,6 +9,7 @@ import socket
 import ssl
 import subprocess
 
+from agents import AgentCase
 from base import ApiCase, unique
 from case import Case, main
 from cli import DONE, REFUSED, UNREACHABLE, USAGE, Vtap
@@ -465,6 +466,28 @@ class TerminalTest(CliCase):
         self.assertEqual(status, USAGE)
         self.assertIn("tshark", shown)
         self.assertEqual(self.vtap("capture", "nothing", status=REFUSED).count("nothing"), 1)
+
+
+class LookingTest(CliCase, AgentCase):
+    def test_what_a_capture_leaves_out(self):
+        agent, silent = self.agent(), self.host(name=unique("silent"))
+        session = self.session(sources=[self.plugged(agent, "tap1"), self.interface(host=silent, device="tap1")])["id"]
+        agent.follow()
+        poll = agent.start_poll()
+        process = self.vtap.start("capture", session, "--write", os.path.join(self.vtap.home, "file"))
+        agent.join_poll(poll)
+        self.assertEqual(agent.upload(agent.requests[-1], [b"x" * 60], end=True, left_out=3), 204)
+        _, said = process.communicate(timeout=30)
+        name = self.admin.get(f"/v1/hosts/{silent}")["name"]
+        self.assertEqual((process.returncode, said),
+                         (DONE, f"vtap: left out: 3 packets; host {name}: its agent has not been heard yet\n"))
+        self.admin.post(f"/v1/hosts/{agent.host}/revoke")
+        self.assertIn(f"host {name}: its agent", self.vtap("capture", session, "--write", "-", status=REFUSED))
+
+    def test_hosts_that_a_check_leaves_out(self):
+        sources = [self.interface(host=self.host(), device="tap1") for _ in range(18)]
+        session = self.session(sources=sources)["id"]
+        self.assertIn("2 further hosts of the session were not asked", self.vtap("session", "check", session, status=REFUSED))
 
 
 class EventsTest(CliCase):

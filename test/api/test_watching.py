@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Looking closer: traces of packets, probes along a session's way, live packets."""
 
+import http.client
 import json
 import struct
 import threading
 import time
 
 from agents import AgentCase
+from base import unique
 from case import main
 
 
@@ -198,6 +200,20 @@ class CheckTest(AgentCase):
         said = self.api.post(f"/v1/sessions/{session}/check")
         self.assertEqual((said["ok"], said["hop"], said["probes"][0]["host"]), (False, "source", host))
 
+    def test_how_many_hosts_are_asked(self):
+        for count in (16, 17):
+            hosts = [self.host() for _ in range(count)]
+            sources = [self.interface(host=host, device=device) for device in ("tap1", "tap2") for host in hosts]
+            said = self.api.post(f"/v1/sessions/{self.session(sources=sources)['id']}/check")
+            self.assertEqual((len(said["probes"]), said["hosts_left_out"]), (16, count - 16))
+
+
+class WithTrailer(http.client.HTTPResponse):
+    """Keeps what comes behind a body, which others pass over."""
+
+    def _read_and_discard_trailer(self):
+        self.trailer = http.client.parse_headers(self.fp)
+
 
 class CaptureTest(AgentCase):
     def setUp(self):
@@ -210,6 +226,7 @@ class CaptureTest(AgentCase):
     def ask(self, query="", agents=None):
         """A client that has asked, and whose agents know of it."""
         client, agents = self.client(), agents or [self.agent_]
+        client.connection.response_class = WithTrailer
         polls = [agent.start_poll() for agent in agents]
         client.connection.request("GET", self.path + query, headers=client.headers)
         for agent, poll in zip(agents, polls):
@@ -291,6 +308,73 @@ class CaptureTest(AgentCase):
         self.agent_.answer(self.agent_.requests[-1], {"failed": "no such session"})
         self.assertEqual(other.upload(other.requests[-1], [b"x" * 60], end=True), 204)
         self.assertEqual(self.frames(self.response(client).read()), [b"x" * 60])
+
+    def left_out(self, response):
+        """What the end of the file says is not in it; None if nothing is missing."""
+        response.read()
+        return response.trailer["X-Vtap-Left-Out"]
+
+    def spread(self, hosts):
+        """The session mirrors something on each of these hosts, and their agents have said so."""
+        self.api.patch(f"/v1/sessions/{self.session_}", {"sources": [self.interface(host=host, device=unique("tap")) for host in hosts]})
+
+    def test_packets_that_are_left_out_are_counted(self):
+        response = self.begin()
+        self.assertEqual(response.headers["Trailer"], "X-Vtap-Left-Out")
+        request = self.agent_.requests[-1]
+        self.assertEqual(self.agent_.upload(request, [b"x" * 60], left_out=7), 204)
+        self.assertEqual(self.agent_.upload(request, [b"x" * 60], left_out=5, end=True), 204)
+        self.assertEqual(self.left_out(response), "12 packets")
+        response = self.begin("?seconds=30")
+        self.assertEqual(self.agent_.upload(self.agent_.requests[-1], [b"x" * 60], end=True), 204)
+        self.assertIsNone(self.left_out(response))
+
+    def test_what_a_slow_client_has_no_room_for_is_counted(self):
+        response = self.begin()
+        request = self.agent_.requests[-1]
+        frames, uploads = [bytes(65535)] * 3, 100
+        for number in range(uploads):
+            self.assertEqual(self.agent_.upload(request, frames, end=number == uploads - 1), 204)
+        got = len(self.frames(response.read()))
+        self.assertLess(got, 3 * uploads)
+        self.assertEqual(response.trailer["X-Vtap-Left-Out"], f"{3 * uploads - got} packets")
+
+    def test_hosts_that_are_left_out_are_named(self):
+        """One that cannot, one that was never heard, one that is suspended; and nobody at all."""
+        cannot, silent, revoked = self.agent(), self.host(), self.agent()
+        hosts = [self.agent_.host, cannot.host, silent, revoked.host]
+        names = [self.admin.get(f"/v1/hosts/{host}")["name"] for host in hosts]
+        self.spread(hosts)
+        for agent in (self.agent_, cannot, revoked):
+            agent.follow()
+        self.admin.post(f"/v1/hosts/{revoked.host}/revoke")
+        client = self.ask("", [self.agent_, cannot])
+        cannot.answer(cannot.requests[-1], {"failed": "not\nnow"})
+        self.assertEqual(self.agent_.upload(self.agent_.requests[-1], [b"x" * 60], end=True), 204)
+        said = self.left_out(self.response(client))
+        self.assertEqual(sorted(said.split("; ")), sorted([f"host {names[1]}: not now",
+                                                           f"host {names[2]}: its agent has not been heard yet",
+                                                           f"host {names[3]}: its credential was revoked"]))
+        self.spread(hosts[2:])
+        detail = self.refused(409, "GET", self.path)["detail"]
+        for name in names[2:]:
+            self.assertIn(f"host {name}: ", detail)
+
+    def test_how_many_hosts_are_asked(self):
+        for count, expected in ((64, None), (65, "1 further host")):
+            agents = [self.agent() for _ in range(count)]
+            self.spread([agent.host for agent in agents])
+            for agent in agents:
+                agent.follow()
+            client = self.client()
+            client.connection.response_class = WithTrailer
+            client.connection.request("GET", self.path + "?packets=1", headers=client.headers)
+            asked = []
+            while len(asked) < 64:
+                asked = [agent for agent in agents if agent.poll() == 200 and agent.requests or agent.requests]
+            self.assertEqual(len(asked), 64)
+            self.assertEqual(asked[0].upload(asked[0].requests[-1], [b"x" * 60]), 204)
+            self.assertEqual(self.left_out(self.response(client)), expected)
 
     def test_an_agent_that_says_nothing(self):
         """One that is a release older, and sees no packets yet: the file begins all the same."""

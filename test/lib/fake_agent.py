@@ -180,11 +180,12 @@ class FakeAgent:
     def answer(self, request, body):
         return self.client.post(f"/agent/v1/answer/{request['id']}", body)
 
-    def upload(self, request, frames, end=False):
+    def upload(self, request, frames, end=False, left_out=0):
         """Frames as a capture's records; returns the status."""
         records = b"".join(struct.pack("<IIII", 1700000000, number, len(frame), len(frame)) + frame
                            for number, frame in enumerate(frames))
-        answer = self.client.request("POST", f"/agent/v1/capture/{request['id']}" + ("?end=1" if end else ""), records,
+        said = [*(["end=1"] if end else []), *([f"left_out={left_out}"] if left_out else [])]
+        answer = self.client.request("POST", f"/agent/v1/capture/{request['id']}" + ("?" + "&".join(said) if said else ""), records,
                                      {"Content-Type": "application/octet-stream"})
         return answer.status
 
