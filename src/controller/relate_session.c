@@ -65,6 +65,13 @@ static const char *label_of(const struct vtap_call *call, const struct vtap_obje
 	return vtap_call_may_see(call, session) ? session->id : "of another project";
 }
 
+static bool is_exclusive(const json_t *session)
+{
+	const char *mode = session ? text_of(session, "mode") : NULL;
+
+	return mode && strcmp(mode, "exclusive") == 0;
+}
+
 /* Exclusive sessions that name an interface have different numbers there; enabled or not, so that enabling finds no conflict. */
 static int number_differs(struct vtap_object *other, void *userdata)
 {
@@ -73,8 +80,7 @@ static int number_differs(struct vtap_object *other, void *userdata)
 	o->used++;
 	if (other == o->self)
 		return 0;
-	if (strcmp(text_of(o->session, "mode"), "exclusive") != 0 ||
-	    strcmp(text_of(other->value, "mode"), "exclusive") != 0 ||
+	if (!is_exclusive(o->session) || !is_exclusive(other->value) ||
 	    !json_equal(json_object_get(other->value, "number"), json_object_get(o->session, "number")))
 		return 0;
 	return vtap_call_fail(o->call, -EEXIST, "number",
@@ -122,6 +128,20 @@ static int check_interface(struct others *o)
 	return r;
 }
 
+/* An exclusive session takes packets from the later ones, and so from the sessions of the project whose interface it is. */
+static int check_mode(const struct others *o, const json_t *before, const struct vtap_object *source, bool is_new)
+{
+	const char *project = text_of(o->session, "project");
+
+	if (!source->project || strcmp(source->project, project) == 0 || o->call->principal.system_admin ||
+	    !is_exclusive(o->session) || (!is_new && is_exclusive(before)))
+		return 0;
+	return vtap_call_fail(o->call, -EACCES, "mode",
+			      "must be copy, as %s is of another project: only that project and system admins mirror "
+			      "it exclusively",
+			      source->id);
+}
+
 static int check_source(struct others *o, const json_t *before, const char *source)
 {
 	struct vtap_call *call = o->call;
@@ -129,6 +149,7 @@ static int check_source(struct others *o, const json_t *before, const char *sour
 	const char *project = text_of(o->session, "project");
 	/* Those that were allowed once may stay: the resolver leaves them out. */
 	bool is_new = !has_source(before, source);
+	int r;
 
 	if (!object) /* a selector: its interfaces are the project's own */
 		return 0;
@@ -140,8 +161,9 @@ static int check_source(struct others *o, const json_t *before, const char *sour
 		return vtap_call_fail(call, -EACCES, o->field,
 				      "project %s has not granted its interfaces to project %s", object->project,
 				      project);
-	if (!is_kind(object, "interface") && !is_kind(object, "wire"))
-		return 0;
+	r = check_mode(o, before, object, is_new);
+	if (r < 0 || (!is_kind(object, "interface") && !is_kind(object, "wire")))
+		return r;
 	o->interface = object->id;
 	o->is_new = is_new;
 	o->used = 0;

@@ -56,7 +56,7 @@ const struct vtap_attribute vtap_project_attributes[] = {
      .max_items = VTAP_LIST_MAX,
      .standard = "[]",
      .kinds = "project",
-     .help = "projects that may mirror the interfaces of this one"},
+     .help = "projects that may mirror the interfaces of this one, by copy sessions"},
     {},
 };
 

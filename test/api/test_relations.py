@@ -236,7 +236,7 @@ class Grants(ApiCase):
         self.refused(403, "POST", "/v1/sessions", body(interface), "sources[0]", owner)
         self.refused(400, "POST", "/v1/sessions", body(interface), "sources[0]", client=operator)
         self.admin.patch(f"/v1/projects/{owner}", {"grants": [self.project]})
-        made = operator.post("/v1/sessions", body(interface))
+        made = operator.post("/v1/sessions", {**body(interface), "mode": "copy"})
         self.assertEqual(made["sources"], [interface])
         operator.post("/v1/sessions", {**body(subnet), "mode": "copy"})
         self.refused(404, "GET", f"/v1/interfaces/{interface}", client=operator)
@@ -245,6 +245,28 @@ class Grants(ApiCase):
         self.admin.patch(f"/v1/projects/{owner}", {"grants": []})
         operator.post(f"/v1/sessions/{made['id']}/disable")
         self.refused(403, "POST", "/v1/sessions", body(interface), "sources[0]")
+
+    def test_a_grant_is_for_copies(self):
+        """Exclusive sessions take packets from others: at an interface, only its own project's and a system admin's do."""
+        owner = self.admin.post("/v1/projects", {"name": unique("owner"), "grants": [self.project]})["id"]
+        owners = self.client(project=owner)
+        network = owners.post("/v1/networks", {"cidrs": ["10.0.0.0/16"]})["id"]
+        subnet = owners.post("/v1/subnets", {"network": network, "cidr": "10.0.0.0/24"})["id"]
+        interface = owners.post("/v1/interfaces", {"subnet": subnet})["id"]
+        operator, target = self.make_user("operator")["client"], self.target()
+        for source in (interface, subnet, network):
+            self.refused(403, "POST", "/v1/sessions", {"number": 1, "sources": [source], "target": target}, "mode", source,
+                         client=operator)
+        path = "/v1/sessions/" + operator.post("/v1/sessions", {"number": 1, "sources": [interface], "target": target,
+                                                                "mode": "copy"})["id"]
+        self.refused(403, "PATCH", path, {"mode": "exclusive"}, "mode", interface, client=operator)
+        self.api.patch(path, {"mode": "exclusive"})
+        operator.patch(path, {"packet_length": 100})  # what was allowed stays
+        self.refused(403, "PATCH", path, {"sources": [interface, subnet]}, "mode", subnet, client=operator)
+        own = self.session_body(number=2)
+        operator.post("/v1/sessions", own)
+        self.make_user("operator", owner)["client"].post("/v1/sessions", {
+            "number": 2, "sources": [interface], "target": owners.post("/v1/targets", {"address": "10.9.0.1"})["id"]})
 
     def test_a_grant_to_a_project_that_one_does_not_see(self):
         other = self.admin.post("/v1/projects", {"name": unique("other")})
@@ -268,11 +290,12 @@ class Grants(ApiCase):
         owners, operator = self.client(project=owner), self.make_user("operator")["client"]
         host = self.admin.post("/v1/hosts", {"name": unique("host")})["id"]
         interface = owners.post("/v1/interfaces", {"name": "theirs", "host": host, "device": "tap1"})["id"]
-        made = {"sources": [interface], "target": self.target()}
-        theirs = owners.post("/v1/sessions", {
-            "number": 1, "sources": [interface], "target": owners.post("/v1/targets", {"address": "10.9.0.1"})["id"]})["id"]
-        problem = self.refused(409, "POST", "/v1/sessions", {"number": 1, **made}, "number", "of another project", client=operator)
-        self.assertNotIn(theirs, problem["detail"])
+        made = {"sources": [interface], "target": self.target(), "mode": "copy"}
+        ours = self.api.post("/v1/sessions", {"number": 1, **made, "mode": "exclusive"})["id"]
+        problem = self.refused(409, "POST", "/v1/sessions", {
+            "number": 1, "sources": [interface], "target": owners.post("/v1/targets", {"address": "10.9.0.1"})["id"]},
+            "number", "of another project", client=self.make_user("operator", owner)["client"])
+        self.assertNotIn(ours, problem["detail"])
         session = operator.post("/v1/sessions", {"number": 2, **made})["id"]
         receiver = owners.post("/v1/interfaces", {})["id"]
         target = owners.post("/v1/targets", {"interface": receiver})["id"]
