@@ -78,10 +78,10 @@ def overhead(rounds):
 
 def throughput(rounds):
     """TCP through v1, as bits per second with mirroring in relation to those without in the same round."""
-    plans = {  # "complete" does not leave segments and checksums to a device that says it would finish them: no bar there
+    plans = {  # "complete" sums up every byte besides: no bar there
         "full, as_is, uplink with tunnel TSO": (">= 0.9", {"checksum": "as_is"}, "all"),
         "full, as_is, uplink without tunnel TSO": (">= 0.45", {"checksum": "as_is"}, "no tunnel"),
-        "full, complete, uplink without offloads": (">= 0.45", {}, "none"),
+        "full, complete, uplink without offloads": ("", {}, "none"),
         "full, complete, uplink with tunnel TSO": ("", {}, "all"),
         "128 B of each wire packet, as_is": (">= 0.3", {"packet_length": 128, "checksum": "as_is"}, "all"),
         "128 B of each wire packet, complete": (">= 0.3", {"packet_length": 128}, "all"),
