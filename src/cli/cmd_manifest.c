@@ -298,6 +298,8 @@ static int step_ask(struct application *a, const struct vtap_step *s, struct vta
 	own = json_object_get(answer, "version");
 	if (json_is_integer(own) && json_object_set(a->versions, about, own) < 0)
 		status = vtap_show_memory(a->cli);
+	if (status == VTAP_EXIT_DONE)
+		vtap_show_warning(a->cli, answer);
 	json_decref(answer);
 	return status;
 }

@@ -172,6 +172,8 @@ int vtap_cmd_rule_replace(struct vtap_cli *cli, const struct vtap_invocation *i)
 		fprintf(cli->out, "filter %s has %zu rule%s now%s\n", filter, json_array_size(rules),
 			json_array_size(rules) == 1 ? "" : "s",
 			vtap_invocation_flag(i, "dry-run") ? " (dry run: nothing was changed)" : "");
+	if (status == VTAP_EXIT_DONE)
+		vtap_show_warning(cli, answer);
 	json_decref(rules);
 	json_decref(body);
 	json_decref(answer);

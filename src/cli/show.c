@@ -47,6 +47,18 @@ static void ids_print(struct vtap_cli *cli, const json_t *value)
 	json_array_foreach(value, i, item) ids_print(cli, item);
 }
 
+void vtap_show_warning(struct vtap_cli *cli, const json_t *answer)
+{
+	const char *text = json_string_value(json_object_get(answer, "warning"));
+	_cleanup_free_ char *shown = text ? strdup(text) : NULL;
+
+	for (char *c = shown; c && *c; c++)
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			*c = ' ';
+	if (shown && !cli->quiet)
+		fprintf(cli->err, "vtap: %s\n", shown);
+}
+
 int vtap_show_value(struct vtap_cli *cli, const json_t *value)
 {
 	json_t *names = NULL;

@@ -9,6 +9,8 @@
 int vtap_show_ask(struct vtap_cli *cli, const struct vtap_invocation *i, const char *argument, const json_t *body,
 		  json_t **ret_answer);
 /* In the form that was asked for, with names in the place of ids. */
+/* What an answer warns of, on standard error; nothing if it does not. */
+void vtap_show_warning(struct vtap_cli *cli, const json_t *answer);
 int vtap_show_value(struct vtap_cli *cli, const json_t *value);
 int vtap_show_list(struct vtap_cli *cli, const json_t *items, const char *columns);
 /* Says that it is done: the command's `done` about the resource. */

@@ -39,6 +39,9 @@ int vtap_feed_authenticate(struct vtap_feed *f, struct vtap_change *change, cons
  */
 int vtap_feed_session_state(struct vtap_feed *f, const char *session, const char **ret_state, json_t **ret_reasons);
 
+/* Why agents refuse sessions with the filter: it has too many rules; NULL: nothing is in the way. buffer: VTAP_STATE_SENTENCE_STRLEN. */
+const char *vtap_feed_filter_sentence(const struct vtap_controller *c, const struct vtap_object *filter, char buffer[]);
+
 /*
  * Why a source that is in its host's plan is not mirrored there, as the agent says of this plan; NULL: it says nothing against it.
  */

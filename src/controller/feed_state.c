@@ -3,11 +3,14 @@
 /* States of sessions: from all that is known, when somebody asks; and told to those who listen when they change. */
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "controller/events.h"
 #include "controller/feed_private.h"
+#include "controller/rules.h"
 #include "controller/state.h"
+#include "model/config.h"
 
 #define SETTLE_USEC 50000 /* what changes at the same time is told once */
 
@@ -153,6 +156,35 @@ void vtap_feed_session_hosts(struct vtap_feed *f, const char *session,
 	(void)vtap_resolver_covers_of_session(f->controller->resolver, session, visit_host, &walk);
 }
 
+const char *vtap_feed_filter_sentence(const struct vtap_controller *c, const struct vtap_object *filter, char buffer[])
+{
+	for (int d = 0; d < VTAP_DIRECTION_MAX; d++) {
+		size_t count = vtap_rules_count(c->rules, filter, (enum vtap_direction)d);
+
+		if (count <= VTAP_FILTER_RULES_MAX)
+			continue;
+		snprintf(buffer, VTAP_STATE_SENTENCE_STRLEN,
+			 "filter %s has %zu rules for direction %s: agents take %d, and refuse sessions with more",
+			 filter->name ? filter->name : filter->id, count, vtap_direction_name((enum vtap_direction)d),
+			 VTAP_FILTER_RULES_MAX);
+		return buffer;
+	}
+	return NULL;
+}
+
+/* At once, and not only when the agents say so. */
+static void add_filter(struct gathering *g, const struct vtap_resolved *resolved)
+{
+	const struct vtap_controller *c = g->feed->controller;
+	const char *id = json_string_value(json_object_get(resolved->value, "filter")), *sentence;
+	const struct vtap_object *filter = id ? vtap_objects_get(c->objects, id) : NULL;
+	char buffer[VTAP_STATE_SENTENCE_STRLEN];
+
+	sentence = filter ? vtap_feed_filter_sentence(c, filter, buffer) : NULL;
+	if (sentence)
+		vtap_state_add_note(&g->state, NULL, NULL, sentence);
+}
+
 int vtap_feed_session_state(struct vtap_feed *f, const char *session, const char **ret_state, json_t **ret_reasons)
 {
 	struct gathering g = {.feed = f};
@@ -166,6 +198,7 @@ int vtap_feed_session_state(struct vtap_feed *f, const char *session, const char
 		return r;
 	f->pass++;
 	vtap_state_begin(&g.state, resolved.block, target_label(&resolved));
+	add_filter(&g, &resolved);
 	(void)vtap_resolver_covers_of_session(f->controller->resolver, session, add_source, &g);
 	for (size_t i = 0; i < g.hosts.count; i++)
 		add_host(&g, g.hosts.items[i], session);

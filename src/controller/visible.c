@@ -10,6 +10,7 @@
 #include "controller/access.h"
 #include "controller/call_private.h"
 #include "controller/feed.h"
+#include "controller/state.h"
 #include "model/value.h"
 
 #define KINDS_STRLEN 128
@@ -271,31 +272,41 @@ int vtap_api_call_find_project(struct vtap_call *call, const char *text, char re
 	return 0;
 }
 
-static json_t *session_live(struct vtap_feed *feed, const struct vtap_object *session)
+static json_t *session_live(struct vtap_controller *c, const struct vtap_object *session)
 {
 	const char *state = "pending";
 	json_t *reasons = NULL;
 
-	if (vtap_feed_session_state(feed, session->id, &state, &reasons) < 0)
+	if (vtap_feed_session_state(c->feed, session->id, &state, &reasons) < 0)
 		reasons = json_array();
 	return json_pack("{s:s, s:o}", "state", state, "reasons", reasons);
 }
 
-static json_t *host_live(struct vtap_feed *feed, const struct vtap_object *host)
+static json_t *host_live(struct vtap_controller *c, const struct vtap_object *host)
 {
 	char seen[VTAP_TIME_STRLEN];
 	const char *state;
 	int64_t seen_s;
 
-	state = vtap_feed_host_state(feed, host->id, &seen_s);
+	state = vtap_feed_host_state(c->feed, host->id, &seen_s);
 	return json_pack("{s:s, s:s*}", "state", state, "seen", seen_s > 0 ? vtap_time_format(seen_s, seen) : NULL);
+}
+
+static json_t *filter_live(struct vtap_controller *c, const struct vtap_object *filter)
+{
+	char buffer[VTAP_STATE_SENTENCE_STRLEN];
+	const char *sentence = vtap_feed_filter_sentence(c, filter, buffer);
+
+	return sentence ? json_pack("{s:s}", "warning", sentence) : NULL;
 }
 
 static const struct {
 	const char *kind;
 	const char *members[2];
-	json_t *(*make)(struct vtap_feed *feed, const struct vtap_object *object);
-} lives[] = {{"session", {"state", "reasons"}, session_live}, {"host", {"state", "seen"}, host_live}};
+	json_t *(*make)(struct vtap_controller *c, const struct vtap_object *object);
+} lives[] = {{"session", {"state", "reasons"}, session_live},
+	     {"host", {"state", "seen"}, host_live},
+	     {"filter", {"warning", ""}, filter_live}};
 
 bool vtap_call_member_is_live(const struct vtap_kind *kind, const char *member)
 {
@@ -310,7 +321,7 @@ json_t *vtap_call_view_live(const struct vtap_call *call, const struct vtap_obje
 {
 	for (size_t i = 0; i < VTAP_ARRAY_SIZE(lives) && call->controller->feed; i++)
 		if (strcmp(lives[i].kind, object->kind->name) == 0)
-			return lives[i].make(call->controller->feed, object);
+			return lives[i].make(call->controller, object);
 	return NULL;
 }
 

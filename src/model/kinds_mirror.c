@@ -47,6 +47,11 @@ const struct vtap_attribute vtap_filter_attributes[] = {
      .flags = VTAP_ATTRIBUTE_COMPUTED,
      .max = INT64_MAX,
      .help = "how many rules it has"},
+    {.name = "warning",
+     .type = VTAP_TYPE_TEXT,
+     .flags = VTAP_ATTRIBUTE_COMPUTED,
+     .max = VTAP_DESCRIPTION_MAX,
+     .help = "why agents refuse sessions with it, if they do; never stored"},
     {},
 };
 

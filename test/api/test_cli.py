@@ -143,6 +143,7 @@ class ResourcesTest(CliCase):
         self.assertEqual(self.vtap("rule", "replace", "--filter", "f", "--file", "-", stdin=many), "filter f has 1500 rules now\n")
         self.assertEqual(len(self.vtap.json("rule", "list", "--filter", "f")), 1500)
         self.assertEqual(self.vtap.json("filter", "show", "f")["rule_count"], 1500)
+        self.assertIn("agents take 64", self.vtap("filter", "show", "f"))
 
     def test_every_page(self):
         names = [f"t{number:03}" for number in range(520)]

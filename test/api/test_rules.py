@@ -43,6 +43,19 @@ class Rules(ApiCase):
         self.assertEqual(self.places(), [("in", 10), ("in", 30), ("out", 10)])
         self.assertEqual(self.api.get("/v1/filters/f")["rule_count"], 3)
 
+    def test_more_than_agents_take(self):
+        """64 for a direction; what has more is told at once, wherever it is looked at."""
+        session = self.session(filter=self.filter_id)["id"]
+        fitting = [rule(n) for n in range(1, 65)] + [rule(n, "out") for n in range(1, 65)]
+        for _ in range(2):
+            self.assertNotIn("warning", self.api.put(self.path, {"rules": fitting}))
+            self.assertNotIn("agents take 64", str(self.api.get(f"/v1/sessions/{session}")))
+            said = "filter f has 65 rules for direction out: agents take 64, and refuse sessions with more"
+            self.assertEqual(self.api.put(self.path, {"rules": [*fitting, rule(65, "out")]})["warning"], said)
+            self.assertEqual(self.api.get("/v1/filters/f")["warning"], said)
+            self.assertIn(said, [reason["reason"] for reason in self.api.get(f"/v1/sessions/{session}")["reasons"]])
+        self.refused(400, "PATCH", "/v1/filters/f", {"warning": "none"}, "warning")
+
     def test_versions(self):
         made = self.api.post(self.path, rule(1))
         other = self.api.post(self.path, rule(2))
