@@ -298,8 +298,15 @@ static void user_patch_hashed(int r, const char *hash, void *userdata)
 
 static int user_patch(struct vtap_call *call, struct vtap_change *change)
 {
+	const struct vtap_object *user = vtap_call_object(call, vtap_kind_find("user"), call->request->parameters[0]);
 	const char *password = password_of(call);
 
+	if (!user)
+		return -ENOENT;
+	if (password && strcmp(user->id, call->principal.user) == 0)
+		return vtap_call_fail(call, -EACCES, "password",
+				      "is one's own: POST /v1/users/%s/password changes it, with the current one",
+				      user->id);
 	if (password)
 		return hash_password(call, password, user_patch_hashed);
 	vtap_call_write(call, user_patch_write);

@@ -81,6 +81,17 @@ class Login(ApiCase):
         self.admin.patch(f"/v1/users/{user['id']}", {"password": "a third password"})
         self.assertEqual(self.login(user["name"], "a third password").status, 200)
 
+    def test_ones_own_password_needs_the_current_one(self):
+        """A system admin's too, by whatever way."""
+        user = self.make_user(system_admin=True, password=PASSWORD)
+        path = f"/v1/users/{user['id']}"
+        for named in (path, f"/v1/users/{user['name']}"):
+            self.refused(403, "PATCH", named, {"password": "another password"}, "password", f"{path}/password", client=user["client"])
+        self.assertEqual(self.login(user["name"]).status, 200)
+        user["client"].patch(path, {"description": "me"})
+        self.admin.patch(path, {"password": "another password"})
+        self.assertEqual(self.login(user["name"], "another password").status, 200)
+
     def test_password_limits(self):
         for good in ("p" * 10, "p" * 64, "é" * 64):
             self.admin.post("/v1/users", {"name": unique("user"), "password": good})
