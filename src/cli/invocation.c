@@ -380,8 +380,13 @@ static int fail_surplus(struct parser *p, const char *word)
 			 vtap_error_quote(p->after_flag, shown));
 		return fail_option(p, p->flag, text);
 	}
-	return vtap_error_set(p->reterr, -EINVAL, 0, NULL, "\"%s\" is one word too many; options begin with --",
-			      vtap_error_quote(word, shown));
+	vtap_error_quote(word, shown);
+	for (const struct vtap_option *o = p->i->command->options; o && o->name; o++)
+		if ((o->flags & VTAP_OPTION_REQUIRED) && !vtap_invocation_text(p->i, o->name))
+			return vtap_error_set(p->reterr, -EINVAL, 0, NULL,
+					      "\"%s\" is one word too many: --%s is needed, such as --%s %s", shown,
+					      o->name, o->name, shown);
+	return vtap_error_set(p->reterr, -EINVAL, 0, NULL, "\"%s\" is one word too many; options begin with --", shown);
 }
 
 static int arguments_check(struct parser *p)

@@ -148,6 +148,10 @@ static int parse_body(struct vtap_call *call)
 	if (!is_json_type(vtap_http_header(request, "Content-Type")))
 		return vtap_call_fail(call, -EPROTOTYPE, NULL, "the header Content-Type must be application/json");
 	call->body = json_loadb(request->body, request->body_bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
+	if (!call->body && json_error_code(&e) == json_error_null_character)
+		return vtap_call_fail(call, -EINVAL, NULL,
+				      "line %d, column %d of the body: no text may hold the character \\u0000", e.line,
+				      e.column);
 	if (!call->body)
 		return vtap_call_fail(call, -EINVAL, NULL, "the body is no JSON: line %d, column %d: %s", e.line,
 				      e.column, vtap_error_quote(e.text, quoted));

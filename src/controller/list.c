@@ -157,8 +157,8 @@ static int condition_add(struct list *l, const char *name, const char *value)
 	struct condition *c;
 
 	if (!tag && !a)
-		return vtap_call_fail(l->call, -EINVAL, "query", "%s have no member \"%s\"", kind->plural,
-				      vtap_error_quote(name, quoted));
+		return vtap_call_fail(l->call, -EINVAL, vtap_error_quote(name, quoted), "is no member of %s",
+				      kind->plural);
 	if (a && vtap_call_hides(l->call, a))
 		return vtap_call_fail(l->call, -EACCES, a->name, "is for system admins alone");
 	if (l->condition_count == VTAP_LIST_CONDITIONS_MAX)

@@ -203,7 +203,8 @@ static int normalize_number(const struct vtap_place *p, const struct vtap_attrib
 	const char *zero = a->least > 0 ? "0 or " : "";
 
 	if (!json_is_integer(p->value))
-		return vtap_place_fail_value(p, "a number %s%" PRIu64 "..%" PRIu64, zero, min, a->max);
+		return vtap_place_fail_value(p, "a %snumber %s%" PRIu64 "..%" PRIu64,
+					     json_is_real(p->value) ? "whole " : "", zero, min, a->max);
 	if (given == 0 && a->least > 0)
 		return give_same(p, ret_value);
 	if (given < 0 || (uint64_t)given < min || (uint64_t)given > a->max)

@@ -233,7 +233,11 @@ class Lists(ApiCase):
         self.assertEqual([item["name"] for item in self.api.get("/v1/sessions?state=disabled")["items"]], ["s"])
         self.assertEqual(self.api.get("/v1/sessions?state=disabled&name=other")["total"], 0)
         self.assertEqual(self.api.get("/v1/sessions?state=disabled&state=pending&state=waiting&state=error")["total"], 2)
-        self.refused(400, "GET", "/v1/interfaces?colour=red", field="query", text="colour")
+        self.refused(400, "GET", "/v1/interfaces?colour=red", field="colour", text="no member of interfaces")
+
+    def test_numbers_that_are_not_whole(self):
+        self.refused(400, "POST", "/v1/targets", {"address": "10.9.0.1", "ttl": 1e1}, "ttl", "must be a whole number 1..255")
+        self.refused(400, "POST", "/v1/targets", {"address": "10.9.0.1", "ttl": "1"}, "ttl", "must be a number 1..255")
 
     def test_limits(self):
         self.make(2)
@@ -263,7 +267,8 @@ class Lists(ApiCase):
 class BadInput(ApiCase):
     def test_bodies(self):
         for body, text in (('{"name":', "no JSON"), ("[]", "object"), ('"x"', "object"), ('{"name":"a","name":"b"}', "no JSON"),
-                           ('{"name":"\\u0000"}', "no JSON"), (b'{"name":"\xff"}', "no JSON"), ("{} x", "no JSON")):
+                           ('{"name":"\\u0000"}', "column 16 of the body: no text may hold"),
+                           (b'{"name":"\xff"}', "no JSON"), ("{} x", "no JSON")):
             self.refused(400, "POST", "/v1/filters", body, text=text)
         self.refused(415, "POST", "/v1/filters", "name=a", headers={"Content-Type": "application/x-www-form-urlencoded"})
         self.assertEqual(self.api.get("/v1/filters")["total"], 0)

@@ -122,7 +122,8 @@ static void test_refusals(void **state)
 	REFUSED("", "audit has no verb \"create\", but list", "audit", "create");
 	REFUSED("", "session show needs a name or an id", "session", "show");
 	REFUSED("", "\"b\" is one word too many", "session", "history", "a", "b");
-	REFUSED("", "\"x\" is one word too many", "session", "list", "x");
+	REFUSED("", "\"x\" is one word too many; options begin with --", "session", "list", "x");
+	REFUSED("", "\"fa\" is one word too many: --filter is needed, such as --filter fa", "rule", "list", "fa");
 	REFUSED("--enabled", "must be true or false, not \"maybe\"", "session", "update", "s", "--enabled", "maybe");
 	REFUSED("--enabled", "must be true or false, not \"maybe\"", "session", "create", "--enabled", "maybe");
 	REFUSED("--colour", "is unknown to vtap session list", "session", "list", "--colour");

@@ -110,7 +110,7 @@ static const struct {
     {VTAP_TYPE_NUMBER, "8", "must be 5..7, not 8"},
     {VTAP_TYPE_NUMBER, "-5", "must be 5..7, not -5"},
     {VTAP_TYPE_NUMBER, "9223372036854775807", "must be 5..7"},
-    {VTAP_TYPE_NUMBER, "5.0", "must be a number 5..7"},
+    {VTAP_TYPE_NUMBER, "5.0", "must be a whole number 5..7"},
     {VTAP_TYPE_NUMBER, "'5'", "must be a number 5..7, not \"5\""},
     {VTAP_TYPE_NUMBER, "true", "must be a number 5..7, not true"},
     {VTAP_TYPE_BOOL, "'true'", "must be true or false, not \"true\""},
