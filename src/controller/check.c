@@ -8,6 +8,7 @@
 #include "controller/api_trace.h"
 #include "controller/audit.h"
 #include "controller/feed_private.h"
+#include "controller/resource.h"
 #include "controller/state.h"
 
 #define HOPS_MAX 8
@@ -253,20 +254,10 @@ static int ask(struct check *c, struct probe *p)
 static int check_target(struct vtap_call *call, const struct vtap_resolved *resolved)
 {
 	const char *project = json_string_value(json_object_get(resolved->value, "project"));
-	const struct vtap_object *object = project ? vtap_objects_get(call->controller->objects, project) : NULL;
-	const json_t *cidrs = object ? json_object_get(object->value, "allowed_target_cidrs") : NULL;
-	struct vtap_prefix target = {};
+	const char *address = json_string_value(json_object_get(resolved->target, "address"));
 
-	if (call->principal.system_admin ||
-	    vtap_prefix_parse(json_string_value(json_object_get(resolved->target, "address")), &target) < 0)
+	if (!address || call->principal.system_admin || vtap_relate_allows_target(call->controller, project, address))
 		return 0;
-	for (size_t i = 0; i < json_array_size(cidrs); i++) {
-		struct vtap_prefix prefix;
-
-		if (vtap_prefix_parse(json_string_value(json_array_get(cidrs, i)), &prefix) >= 0 &&
-		    vtap_prefix_contains(&prefix, &target))
-			return 0;
-	}
 	return vtap_call_fail(
 	    call, -EACCES, NULL,
 	    "the target's address is not in the project's allowed_target_cidrs: this needs a system admin");

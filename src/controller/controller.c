@@ -191,6 +191,13 @@ static int options_check(const struct vtap_controller_options *o, struct vtap_ht
 	return 0;
 }
 
+bool vtap_controller_is_local(const struct vtap_controller *c)
+{
+	struct vtap_http_endpoint endpoint;
+
+	return vtap_http_endpoint_parse(c->options->listen, &endpoint) >= 0 && vtap_addr_is_loopback(&endpoint.address);
+}
+
 static int identity_read(const struct vtap_controller_options *o, struct vtap_identity *ret, struct vtap_error *reterr)
 {
 	int r;

@@ -49,6 +49,8 @@ int vtap_controller_new(const struct vtap_controller_options *options, struct vt
 			struct vtap_error *reterr);
 /* Reads the files of --certificate and --key again, for connections that begin from now on. A failure changes nothing. */
 int vtap_controller_reload(struct vtap_controller *c, struct vtap_error *reterr);
+/* Whether it listens on loopback alone. */
+bool vtap_controller_is_local(const struct vtap_controller *c);
 struct vtap_controller *vtap_controller_free(struct vtap_controller *c);
 VTAP_DEFINE_CLEANUP(struct vtap_controller *, vtap_controller_free);
 

@@ -46,20 +46,9 @@ struct first { /* of the first start */
 	const char *password_hash;
 };
 
-/* One project on one machine: whoever uses it may send copies to private addresses. */
-static bool is_local(const struct vtap_controller *c)
-{
-	struct vtap_http_endpoint endpoint;
-
-	return vtap_http_endpoint_parse(c->options->listen, &endpoint) >= 0 && vtap_addr_is_loopback(&endpoint.address);
-}
-
 static int first_run(struct vtap_change *c, void *userdata)
 {
 	const struct first *first = userdata;
-	json_t *cidrs = is_local(first->controller) ? json_pack("[s, s, s, s, s]", "10.0.0.0/8", "172.16.0.0/12",
-								"192.168.0.0/16", "127.0.0.0/8", "fc00::/7")
-						    : json_array();
 	struct vtap_object *user;
 	uint64_t number;
 	char account[16];
@@ -67,9 +56,7 @@ static int first_run(struct vtap_change *c, void *userdata)
 
 	vtap_random_bytes(&number, sizeof(number));
 	snprintf(account, sizeof(account), "%012llu", (unsigned long long)(number % 1000000000000U));
-	r = make(c, "project",
-		 json_pack("{s:s, s:s, s:o}", "name", "default", "account_id", account, "allowed_target_cidrs", cidrs),
-		 NULL, NULL);
+	r = make(c, "project", json_pack("{s:s, s:s}", "name", "default", "account_id", account), NULL, NULL);
 	if (r >= 0)
 		r = make(c, "user", json_pack("{s:s, s:b}", "name", "admin", "system_admin", 1), NULL, &user);
 	if (r >= 0)

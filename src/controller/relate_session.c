@@ -380,16 +380,33 @@ int vtap_relate_put_session(struct vtap_call *call, const struct vtap_object *be
 	return r >= 0 && !json_is_integer(vni) ? vni_assign(call, resource) : r;
 }
 
-static bool is_allowed(const struct vtap_call *call, const char *project, const char *address)
+/* For a project without a list of its own: all there is is one project on one machine. */
+static bool is_private(const struct vtap_controller *c, const struct vtap_prefix *address)
 {
-	const struct vtap_object *object = get(call, project);
-	const json_t *cidr;
+	static const char *const networks[] = {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"};
+	struct vtap_prefix network;
+
+	if (vtap_objects_count(c->objects, vtap_kind_find("project")) != 1 || !vtap_controller_is_local(c))
+		return false;
+	for (size_t i = 0; i < VTAP_ARRAY_SIZE(networks); i++)
+		if (vtap_prefix_parse(networks[i], &network) >= 0 && vtap_prefix_contains(&network, address))
+			return true;
+	return false;
+}
+
+bool vtap_relate_allows_target(const struct vtap_controller *c, const char *project, const char *address)
+{
+	const struct vtap_object *object = project ? vtap_objects_get(c->objects, project) : NULL;
 	struct vtap_prefix inner, outer;
+	const json_t *cidrs, *cidr;
 	size_t i;
 
 	if (!object || vtap_prefix_parse(address, &inner) < 0)
 		return false;
-	json_array_foreach(json_object_get(object->value, "allowed_target_cidrs"), i, cidr)
+	cidrs = json_object_get(object->value, "allowed_target_cidrs");
+	if (!json_is_array(cidrs))
+		return is_private(c, &inner);
+	json_array_foreach(cidrs, i, cidr)
 	{
 		if (vtap_prefix_parse(json_string_value(cidr), &outer) >= 0 && vtap_prefix_contains(&outer, &inner))
 			return true;
@@ -413,7 +430,7 @@ int vtap_relate_put_target(struct vtap_call *call, const struct vtap_object *bef
 	struct others o = {.call = call, .interface = interface};
 
 	if (address && (!was || strcmp(was, address) != 0) && !call->principal.system_admin &&
-	    !is_allowed(call, text_of(resource, "project"), address))
+	    !vtap_relate_allows_target(call->controller, text_of(resource, "project"), address))
 		return vtap_call_fail(call, -EACCES, "address",
 				      "is not in the project's allowed_target_cidrs: only a system admin can use it");
 	if (!before || !interface)

@@ -47,6 +47,8 @@ int vtap_relate_put_interface_addresses(struct vtap_call *call, const struct vta
 int vtap_relate_put_network_addresses(struct vtap_call *call, const struct vtap_object *before, const json_t *resource);
 int vtap_relate_put_gateway(struct vtap_call *call, const struct vtap_object *before, json_t *resource);
 int vtap_relate_put_session(struct vtap_call *call, const struct vtap_object *before, json_t *resource);
+/* Whether others than system admins may send copies of this project's to that address. */
+bool vtap_relate_allows_target(const struct vtap_controller *c, const char *project, const char *address);
 int vtap_relate_put_target(struct vtap_call *call, const struct vtap_object *before, json_t *resource);
 
 /* The kind of which a quota bounds how many there are in the project; NULL = it bounds something else. */

@@ -99,7 +99,41 @@ class Start(ServerCase):
 
     def test_insecure_listen(self):
         controller = self.controller(store="memory", listen="0.0.0.0:0", options=["--insecure-listen", "--audit-retention", "3650"])
-        self.assertEqual(controller.client().get("/v1/projects/default")["allowed_target_cidrs"], [])
+        self.assertEqual(self.allowed(controller), [])
+
+    def allowed(self, controller):
+        """Where an operator of the first project may send copies to."""
+        admin, addresses = controller.client(), ("10.1.2.3", "172.31.0.9", "192.168.1.1", "fd00::9", "100.64.0.1", "192.0.2.1")
+        users = {user["name"]: user["id"] for user in admin.all("/v1/users")}
+        if "ann" not in users:
+            users["ann"] = admin.post("/v1/users", {"name": "ann", "roles": [{"project": "default", "role": "operator"}]})["id"]
+        key = admin.post("/v1/keys", {"user": users["ann"]})
+        operator = controller.client((key["id"], key["secret_access_key"]), project="default")
+        answers = {address: operator.request("POST", "/v1/targets", {"address": address}) for address in addresses}
+        for answer in answers.values():
+            self.assertIn(answer.status, (201, 403))
+        admin.close()
+        operator.close()
+        return [address for address in addresses if answers[address].status == 201]
+
+    def test_private_targets_of_one_project_on_one_machine(self):
+        """As long as that is all there is, and nobody has said otherwise."""
+        controller = self.controller(store="sqlite")
+        admin, private = controller.client(), ["10.1.2.3", "172.31.0.9", "192.168.1.1", "fd00::9"]
+        self.assertIsNone(admin.get("/v1/projects/default")["allowed_target_cidrs"])
+        self.assertEqual(self.allowed(controller), private)
+        other = admin.post("/v1/projects", {"name": "other"})["id"]
+        self.assertEqual(self.allowed(controller), [])
+        admin.delete(f"/v1/projects/{other}")
+        self.assertEqual(self.allowed(controller), private)
+        for cidrs, expected in (([], []), (["100.64.0.0/10"], ["100.64.0.1"]), (None, private)):
+            admin.patch("/v1/projects/default", {"allowed_target_cidrs": cidrs})
+            self.assertEqual(self.allowed(controller), expected)
+        admin.close()
+        controller.stop()
+        controller.listen, controller.options = "0.0.0.0:0", ["--insecure-listen"]
+        controller.start()
+        self.assertEqual(self.allowed(controller), [])
 
     def test_ipv6(self):
         controller = self.controller(store="memory", listen="[::1]:0")

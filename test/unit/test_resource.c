@@ -21,7 +21,7 @@ static void test_defaults(void **state)
 	     " 'rules_per_filter_direction': null, 'sessions_per_filter': null, 'sessions_per_interface': null,"
 	     " 'sessions_per_network': null, 'sessions_per_target': null, 'sources_per_session': null,"
 	     " 'sources_per_target': null, 'interfaces': null, 'networks': null, 'subnets': null, 'guests': null,"
-	     " 'gateways': null}, 'allowed_target_cidrs': [], 'resource_groups': [], 'grants': []}"},
+	     " 'gateways': null}, 'allowed_target_cidrs': null, 'resource_groups': [], 'grants': []}"},
 	    {"user", "{'name': 'ann'}",
 	     "{'name': 'ann', " REST ", 'system_admin': false, 'disabled': false, 'roles': []}"},
 	    {"key", "{'user': '" UNIT_ID("user") "'}",
