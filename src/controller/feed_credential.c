@@ -9,8 +9,11 @@
 
 #include "controller/controller.h"
 #include "controller/feed.h"
+#include "controller/janitor.h"
 #include "crypto/crypto.h"
 #include "crypto/pki.h"
+
+_Static_assert(VTAP_JANITOR_DOUBT_S >= VTAP_AGENT_CERTIFICATE_S, "what was ended is remembered for long enough");
 
 #define KEY_STRLEN 160
 #define SERIAL_CHARACTERS 32
@@ -163,7 +166,8 @@ static int void_put(struct vtap_change *c, const char *host, struct vtap_credent
 		all = vtap_credential_void_read(text);
 	all.revoked_s = VTAP_MAX(all.revoked_s, more.revoked_s);
 	all.replaced_s = VTAP_MAX(all.replaced_s, more.replaced_s);
-	expires_s = VTAP_MAX(all.revoked_s, all.replaced_s) + VTAP_AGENT_CERTIFICATE_S;
+	/* A clock that jumps by less than what the janitor doubts makes it go so much earlier. */
+	expires_s = VTAP_MAX(all.revoked_s, all.replaced_s) + VTAP_AGENT_CERTIFICATE_S + VTAP_JANITOR_JUMP_S;
 	return put_json(c, key,
 			json_pack("{s:I, s:I, s:I}", "revoked", (json_int_t)all.revoked_s, "replaced",
 				  (json_int_t)all.replaced_s, "expires", (json_int_t)expires_s),

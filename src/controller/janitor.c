@@ -5,15 +5,19 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "basic/log.h"
 #include "controller/change.h"
 
 #define ROUND_USEC 60000000ULL
 #define AUDIT_KEYS_MAX 100 /* of one batch */
 #define DUE_KEYS_MAX 50
 #define SECONDS_DIGITS 20
+#define CLOCK "clock" /* key of the store: when the clock was last believed */
+#define CLOCK_WRITE_S 3600
 
 struct vtap_janitor {
 	struct vtap_controller *controller; /* borrowed */
@@ -21,6 +25,8 @@ struct vtap_janitor {
 	struct vtap_write write;
 	bool busy; /* the write is queued */
 	int64_t now_s;
+	struct vtap_janitor_clock clock;
+	int64_t written_s; /* what the store has of it */
 	char keys[AUDIT_KEYS_MAX + DUE_KEYS_MAX]
 		 [VTAP_STORE_KEY_MAX_BYTES + 1]; /* of the audit log, or "due/SECONDS/KEY" */
 	size_t count;
@@ -78,10 +84,66 @@ static bool lives_longer(struct vtap_change *c, const char *key, int64_t seconds
 	return lives;
 }
 
+bool vtap_janitor_believes(struct vtap_janitor_clock *k, int64_t now_s, int64_t run_s)
+{
+	bool jumped = k->believed_s && now_s >= k->believed_s + VTAP_JANITOR_JUMP_S;
+
+	if (!jumped) {
+		k->doubted_since_s = 0;
+		k->believed_s = now_s;
+		return true;
+	}
+	if (!k->doubted_since_s)
+		k->doubted_since_s = run_s;
+	if (run_s - k->doubted_since_s < VTAP_JANITOR_DOUBT_S)
+		return false;
+	k->doubted_since_s = 0;
+	k->believed_s = now_s;
+	return true;
+}
+
+/* As of when the store was used last. */
+static int64_t clock_read(const struct vtap_controller *c)
+{
+	long long seconds = 0;
+	size_t text_bytes;
+	void *text = NULL;
+
+	if (vtap_store_get(c->store, CLOCK, &text, &text_bytes, NULL) >= 0 && sscanf(text, "%lld", &seconds) != 1)
+		seconds = 0;
+	free(text);
+	return seconds;
+}
+
+static bool may_delete(struct vtap_janitor *j)
+{
+	bool doubted = j->clock.doubted_since_s;
+	struct timespec run = {};
+	bool believes;
+
+	(void)clock_gettime(CLOCK_BOOTTIME, &run);
+	believes = vtap_janitor_believes(&j->clock, j->now_s, run.tv_sec + 1);
+	if (!believes && !doubted)
+		vtap_log(VTAP_LOG_WARNING,
+			 "the clock is %" PRId64
+			 " days ahead of when the store was used last: nothing that has expired is "
+			 "deleted until it is back, or has been so for %d days",
+			 (j->now_s - j->clock.believed_s) / 86400, VTAP_JANITOR_DOUBT_S / 86400);
+	return believes;
+}
+
+static int clock_write(struct vtap_change *c, int64_t seconds)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%" PRId64, seconds);
+	return vtap_change_put_key(c, CLOCK, text, strlen(text));
+}
+
 static int run(struct vtap_change *c, void *userdata)
 {
 	struct vtap_janitor *j = userdata;
-	int r = 0;
+	int r = clock_write(c, j->clock.believed_s);
 
 	for (size_t i = 0; r >= 0 && i < j->count; i++) {
 		const char *key = j->keys[i] + strlen("due/") + SECONDS_DIGITS + 1;
@@ -103,8 +165,10 @@ static void done(int r, void *userdata)
 	struct vtap_janitor *j = userdata;
 
 	j->busy = false;
-	if (r >= 0)
-		look(j);
+	if (r < 0)
+		return;
+	j->written_s = j->clock.believed_s;
+	look(j);
 }
 
 static void look(struct vtap_janitor *j)
@@ -115,9 +179,11 @@ static void look(struct vtap_janitor *j)
 		return;
 	j->count = 0;
 	j->now_s = time(NULL);
-	(void)vtap_store_page(store, "audit/", NULL, AUDIT_KEYS_MAX, visit_audit, j);
-	(void)vtap_store_page(store, "due/", NULL, DUE_KEYS_MAX, visit_due, j);
-	if (j->count == 0)
+	if (may_delete(j)) {
+		(void)vtap_store_page(store, "audit/", NULL, AUDIT_KEYS_MAX, visit_audit, j);
+		(void)vtap_store_page(store, "due/", NULL, DUE_KEYS_MAX, visit_due, j);
+	}
+	if (j->count == 0 && llabs(j->clock.believed_s - j->written_s) < CLOCK_WRITE_S)
 		return;
 	j->busy = true;
 	j->write = (struct vtap_write){.run = run, .done = done, .userdata = j};
@@ -141,6 +207,7 @@ int vtap_janitor_new(struct vtap_controller *c, struct vtap_janitor **ret_janito
 	if (!j)
 		return -ENOMEM;
 	j->controller = c;
+	j->clock.believed_s = j->written_s = clock_read(c);
 	r = sd_event_add_time_relative(c->event, &j->timer, CLOCK_MONOTONIC, 0, 1000000, on_timer, j);
 	if (r < 0)
 		return r;

@@ -123,9 +123,69 @@ static void test_put_anew(void **state)
 	core_end(&core);
 }
 
+static void test_whether_a_clock_is_believed(void **state)
+{
+	const int64_t now = 1700000000, day = 86400;
+	const struct {
+		int64_t now_s, run_s;
+		bool believes;
+	} steps[] = {
+	    {now, 1, true}, /* the first time there is nothing to compare with */
+	    {now + day - 1, 10, true},
+	    {now + 2 * day - 1, 20, false}, /* a day ahead of the one before */
+	    {now + 9 * day, 30, false},
+	    {now + day, 40, true}, /* set back */
+	    {now - 100 * day, 50, true},
+	    {now + 100 * day, 60, false},
+	    {now + 107 * day, 60 + 7 * day - 1, false},
+	    {now + 107 * day, 60 + 7 * day, true}, /* it has been so for a week */
+	    {now + 107 * day + 60, 120 + 7 * day, true},
+	};
+	struct vtap_janitor_clock k = {};
+
+	for (size_t i = 0; i < VTAP_ARRAY_SIZE(steps); i++)
+		if (vtap_janitor_believes(&k, steps[i].now_s, steps[i].run_s) != steps[i].believes)
+			fail_msg("step %zu", i);
+}
+
+static int put_clock(struct vtap_change *c, void *userdata)
+{
+	return vtap_change_put_key(c, "clock", userdata, strlen(userdata));
+}
+
+/* What has expired by a clock that is days ahead stays, over restarts too; once it is right, it goes. */
+static void test_a_clock_that_is_ahead(void **state)
+{
+	const uint64_t now_s = (uint64_t)time(NULL);
+	struct core core;
+	char text[32];
+
+	core_begin(&core);
+	fill_many(&core, (struct filling){"due/", 20, now_s - 100, "/void/", 0}, 30);
+	snprintf(text, sizeof(text), "%" PRIu64, now_s - 2 * 86400);
+	assert_int_equal(core_write(&core, put_clock, text, false), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		VTAP_CLEANUP(vtap_janitor_freep) struct vtap_janitor *j = NULL;
+
+		assert_int_equal(vtap_janitor_new(&core.controller, &j), 0);
+		assert_true(sd_event_run(core.controller.event, 10000000) > 0); /* it looks */
+		while (sd_event_run(core.controller.event, 0) > 0)
+			;
+		assert_int_equal(count(&core, "due/"), 30);
+		assert_int_equal(count(&core, "void/"), 30);
+	}
+	snprintf(text, sizeof(text), "%" PRIu64, now_s - 3600);
+	assert_int_equal(core_write(&core, put_clock, text, false), 0);
+	run_until_due(&core, 0);
+	assert_int_equal(count(&core, "void/"), 0);
+	core_end(&core);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_expired), cmocka_unit_test(test_put_anew)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_expired), cmocka_unit_test(test_put_anew),
+					   cmocka_unit_test(test_whether_a_clock_is_believed),
+					   cmocka_unit_test(test_a_clock_that_is_ahead)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
