@@ -48,6 +48,8 @@ int vtap_access_new(struct vtap_controller *c, struct vtap_access **ret_access)
 	if (r >= 0)
 		r = vtap_table_new(&a->tries);
 	if (r >= 0)
+		r = vtap_table_new(&a->homes);
+	if (r >= 0)
 		r = vtap_password_hash(vtap_random_text(VTAP_ACCESS_SECRET_CHARACTERS, password), a->dummy_hash);
 	/* Where it cannot be written, the next start does it. */
 	if (r >= 0)

@@ -16,8 +16,12 @@
 #define VTAP_ACCESS_TOKENS_MAX 100 /* of one user; the one that expires first makes room */
 #define VTAP_ACCESS_KEYS_MAX 100 /* of one user */
 /* Failed logins in a row; then one more for each of the periods. A correct one counts as none. */
-#define VTAP_ACCESS_USER_TRIES 5
+/* Failed logins: so many at once, then one in each period. */
+#define VTAP_ACCESS_USER_TRIES 5 /* as one user from one address */
 #define VTAP_ACCESS_USER_PERIOD_S 12
+#define VTAP_ACCESS_EVERYWHERE_TRIES 50 /* as one user, from addresses that she has not logged in from lately */
+#define VTAP_ACCESS_EVERYWHERE_PERIOD_S 6
+#define VTAP_ACCESS_LATELY_S (30 * 86400)
 #define VTAP_ACCESS_ADDRESS_TRIES 20
 #define VTAP_ACCESS_ADDRESS_PERIOD_S 3
 #define VTAP_ACCESS_THREADS 2 /* that hash passwords, which takes 64 MiB each */
@@ -70,7 +74,7 @@ int vtap_access_secret(struct vtap_controller *c, const char *key, char **ret_se
 
 /*
  * Whether a login may be tried: 0, or the seconds after which it may. Counts as a failure until vtap_access_try_succeeded().
- * What is counted for an IPv6 address is its /64.
+ * What is counted for an IPv6 address is its /64; for a user, the name and the id are one.
  */
 unsigned vtap_access_try(struct vtap_access *a, const char *user_name, const struct vtap_addr *address);
 void vtap_access_try_succeeded(struct vtap_access *a, const char *user_name, const struct vtap_addr *address);

@@ -24,7 +24,7 @@ struct vtap_access {
 	 * whether the key still is there is looked at each time.
 	 */
 	struct vtap_table *known;
-	struct vtap_table *tries; /* owned; see access_try.c */
+	struct vtap_table *tries, *homes; /* owned; see access_try.c */
 	uint64_t tokens_ended; /* by writes; see vtap_access_tokens_ended() */
 	char dummy_hash[VTAP_PASSWORD_HASH_STRLEN]; /* of nobody's password */
 };

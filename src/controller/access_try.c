@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* How often a login may fail, for each user and each address: a bucket that fills with failures and leaks with time. */
+/*
+ * How often a login may fail, for each address, and for each user from one address and from everywhere: buckets that fill with
+ * failures and leak with time. Whoever fails as somebody else, even from many addresses, does not keep that user out where she is
+ * at home: from where she has logged in lately.
+ */
 
 #include <errno.h>
 #include <stdio.h>
@@ -9,7 +13,7 @@
 
 #include "controller/access_private.h"
 
-#define TRIES_MAX 8192 /* buckets; when there are more, full ones are forgotten too */
+#define TRIES_MAX 8192 /* buckets of a table; when there are more, full ones are forgotten too */
 
 struct bucket {
 	double level; /* failures, at that time */
@@ -49,34 +53,40 @@ static int sweep_one(const char *key, void *value, void *userdata)
 	return 0;
 }
 
-void vtap_access_tries_free(struct vtap_access *a)
+static struct vtap_table *table_free(struct vtap_table *table)
 {
-	struct sweep s = {.table = a->tries, .all = true};
+	struct sweep s = {.table = table, .all = true};
 
-	if (a->tries)
-		(void)vtap_table_each(a->tries, sweep_one, &s);
-	a->tries = vtap_table_free(a->tries);
+	if (table)
+		(void)vtap_table_each(table, sweep_one, &s);
+	return vtap_table_free(table);
 }
 
-static struct bucket *bucket_get(struct vtap_access *a, const char *key, double period_s, double now)
+void vtap_access_tries_free(struct vtap_access *a)
 {
-	struct bucket *b = vtap_table_get(a->tries, key);
-	struct sweep s = {.table = a->tries, .now = now};
+	a->tries = table_free(a->tries);
+	a->homes = table_free(a->homes);
+}
+
+static struct bucket *bucket_get(struct vtap_table *table, const char *key, double period_s, double now)
+{
+	struct bucket *b = vtap_table_get(table, key);
+	struct sweep s = {.table = table, .now = now};
 
 	if (b) {
 		leak(b, now);
 		return b;
 	}
-	if (vtap_table_count(a->tries) >= TRIES_MAX)
-		(void)vtap_table_each(a->tries, sweep_one, &s);
+	if (vtap_table_count(table) >= TRIES_MAX)
+		(void)vtap_table_each(table, sweep_one, &s);
 	s.all = true;
-	if (vtap_table_count(a->tries) >= TRIES_MAX)
-		(void)vtap_table_each(a->tries, sweep_one, &s);
+	if (vtap_table_count(table) >= TRIES_MAX)
+		(void)vtap_table_each(table, sweep_one, &s);
 	b = calloc(1, sizeof(*b));
 	if (!b)
 		return NULL;
 	*b = (struct bucket){.time_s = now, .period_s = period_s};
-	if (vtap_table_put(a->tries, key, b) < 0) {
+	if (vtap_table_put(table, key, b) < 0) {
 		free(b);
 		return NULL;
 	}
@@ -88,53 +98,87 @@ static double wait_of(const struct bucket *b, unsigned tries)
 	return (b->level + 1.0 - tries) * b->period_s;
 }
 
-#define TRY_KEY_STRLEN 160
+/* The buckets that one login fills. */
+enum { OF_ADDRESS, OF_PAIR, OF_USER, BUCKETS };
 
-static void keys_make(const char *user_name, const struct vtap_addr *address, char user[TRY_KEY_STRLEN],
-		      char from[TRY_KEY_STRLEN])
+static const struct {
+	unsigned tries;
+	double period_s;
+} kinds[BUCKETS] = {
+    [OF_ADDRESS] = {VTAP_ACCESS_ADDRESS_TRIES, VTAP_ACCESS_ADDRESS_PERIOD_S},
+    [OF_PAIR] = {VTAP_ACCESS_USER_TRIES, VTAP_ACCESS_USER_PERIOD_S},
+    [OF_USER] = {VTAP_ACCESS_EVERYWHERE_TRIES, VTAP_ACCESS_EVERYWHERE_PERIOD_S},
+};
+
+struct keys {
+	char texts[BUCKETS][160];
+};
+
+static void keys_make(const struct vtap_access *a, const char *name, const struct vtap_addr *address,
+		      struct keys *ret_keys)
 {
+	const struct vtap_objects *objects = a->controller->objects;
+	const struct vtap_object *user = vtap_objects_named(objects, vtap_kind_find("user"), NULL, name);
 	struct vtap_addr network = *address;
 	char text[VTAP_ADDR_STRLEN], hash[VTAP_HASH_STRLEN];
 
+	if (user)
+		name = user->id;
 	if (network.family == AF_INET6)
 		memset(network.bytes + 8, 0, 8);
-	snprintf(user, TRY_KEY_STRLEN, "user/%s", vtap_hash_hex(user_name, strlen(user_name), hash));
-	snprintf(from, TRY_KEY_STRLEN, "address/%s", vtap_addr_format(&network, text));
+	vtap_addr_format(&network, text);
+	vtap_hash_hex(name, strlen(name), hash);
+	snprintf(ret_keys->texts[OF_ADDRESS], sizeof(ret_keys->texts[0]), "address/%s", text);
+	snprintf(ret_keys->texts[OF_PAIR], sizeof(ret_keys->texts[0]), "pair/%s/%s", hash, text);
+	snprintf(ret_keys->texts[OF_USER], sizeof(ret_keys->texts[0]), "user/%s", hash);
+}
+
+static bool is_at_home(const struct vtap_access *a, const struct keys *k, double now)
+{
+	struct bucket *b = vtap_table_get(a->homes, k->texts[OF_PAIR]);
+
+	if (b)
+		leak(b, now);
+	return b && b->level > 0.0;
 }
 
 unsigned vtap_access_try(struct vtap_access *a, const char *user_name, const struct vtap_addr *address)
 {
-	char user[TRY_KEY_STRLEN], from[TRY_KEY_STRLEN];
 	double now = now_s(), wait_s;
-	struct bucket *b, *of_user;
+	size_t count;
+	struct keys k;
 
-	keys_make(user_name, address, user, from);
-	b = bucket_get(a, from, VTAP_ACCESS_ADDRESS_PERIOD_S, now);
-	if (!b)
-		return 1;
-	wait_s = wait_of(b, VTAP_ACCESS_ADDRESS_TRIES);
-	if (wait_s > 0.0)
-		return (unsigned)wait_s + 1;
-	of_user = bucket_get(a, user, VTAP_ACCESS_USER_PERIOD_S, now);
-	b = vtap_table_get(a->tries, from); /* making the other one may have swept it away */
-	if (!of_user || !b)
-		return 1;
-	wait_s = wait_of(of_user, VTAP_ACCESS_USER_TRIES);
-	if (wait_s > 0.0)
-		return (unsigned)wait_s + 1;
-	b->level += 1.0;
-	of_user->level += 1.0;
+	keys_make(a, user_name, address, &k);
+	count = is_at_home(a, &k, now) ? OF_USER : BUCKETS;
+	for (size_t i = 0; i < count; i++) {
+		struct bucket *b = bucket_get(a->tries, k.texts[i], kinds[i].period_s, now);
+
+		wait_s = b ? wait_of(b, kinds[i].tries) : 0.0;
+		if (wait_s > 0.0 || !b)
+			return (unsigned)wait_s + 1;
+	}
+	for (size_t i = 0; i < count; i++) {
+		struct bucket *b = vtap_table_get(a->tries, k.texts[i]); /* making another may have swept it away */
+
+		if (b)
+			b->level += 1.0;
+	}
 	return 0;
 }
 
 void vtap_access_try_succeeded(struct vtap_access *a, const char *user_name, const struct vtap_addr *address)
 {
-	char user[TRY_KEY_STRLEN], from[TRY_KEY_STRLEN];
 	struct bucket *b;
+	struct keys k;
 
-	keys_make(user_name, address, user, from);
-	b = vtap_table_get(a->tries, from);
+	keys_make(a, user_name, address, &k);
+	for (size_t i = 0; i < BUCKETS; i++) {
+		b = vtap_table_get(a->tries, k.texts[i]);
+		if (b)
+			b->level = VTAP_MAX(0.0, b->level - 1.0);
+	}
+	free(vtap_table_remove(a->tries, k.texts[OF_PAIR]));
+	b = bucket_get(a->homes, k.texts[OF_PAIR], VTAP_ACCESS_LATELY_S, now_s());
 	if (b)
-		b->level = VTAP_MAX(0.0, b->level - 1.0);
-	free(vtap_table_remove(a->tries, user));
+		b->level = 1.0;
 }

@@ -15,8 +15,17 @@
 #include "controller/call_private.h"
 #include "controller/feed.h"
 
-#define CONNECTIONS_MAX 8192
-#define CONNECTIONS_PER_ADDRESS_MAX 4096
+/*
+ * Agents hold a connection each, and may all come from one address. All of them may come at once after a start, and are known with
+ * their first request; who is one too many before that tries again.
+ */
+#define AGENTS_MAX 10240
+#define AGENT_MAX 64
+#define USERS_MAX 4096
+#define USER_MAX 512
+#define UNKNOWN_MAX 2048
+#define CONNECTIONS_MAX                                                                                                \
+	(AGENTS_MAX + USERS_MAX + UNKNOWN_MAX + 1024) /* some more: those that are ended go a little later */
 #define REQUEST_TIMEOUT_MS 30000
 #define IDLE_MS 120000
 #define NO_BODY_MAX_BYTES 4096 /* where none is taken: to say so */
@@ -201,18 +210,39 @@ int vtap_api_call_allowed(struct vtap_call *call, struct vtap_change *change)
 	return authorize(call);
 }
 
+/* A GET of it does something, or streams: not for HEAD, nor for what pages from elsewhere can make a browser ask for. */
+static bool is_more_than_read(const struct vtap_api_route *route)
+{
+	return route->flags & (VTAP_ROUTE_ACTS | VTAP_ROUTE_STREAM);
+}
+
 /* A browser that knows the credentials sends them along with what a foreign page asks for; it says then whose page it is. */
 static int check_origin(struct vtap_call *call)
 {
 	const char *origin = vtap_http_header(call->request, "Origin");
 	const char *host = vtap_http_header(call->request, "Host");
 	const char *behind = origin ? strstr(origin, "://") : NULL;
+	const char *site = vtap_http_header(call->request, "Sec-Fetch-Site");
 
-	if (!origin || strcmp(call->route->method, "GET") == 0)
+	if (strcmp(call->route->method, "GET") == 0 && !is_more_than_read(call->route))
+		return 0;
+	/* With an image's or a link's GET no origin comes, but this. */
+	if (!origin && (!site || strcmp(site, "same-origin") == 0 || strcmp(site, "none") == 0))
 		return 0;
 	if (behind && host && strcasecmp(behind + strlen("://"), host) == 0)
 		return 0;
 	return vtap_call_fail(call, -EACCES, NULL, "requests of pages that come from elsewhere are refused");
+}
+
+/* Whose connection it is. */
+static void know(const struct vtap_call *call)
+{
+	const struct vtap_principal *p = &call->principal;
+
+	if (*p->host)
+		vtap_http_known(call->request, VTAP_HTTP_AGENT, p->host);
+	else if (*p->user)
+		vtap_http_known(call->request, VTAP_HTTP_USER, p->user);
 }
 
 static int begin(struct vtap_call *call)
@@ -222,6 +252,8 @@ static int begin(struct vtap_call *call)
 	r = check_origin(call);
 	if (r >= 0)
 		r = authenticate(call, NULL);
+	if (r >= 0)
+		know(call);
 	if (r >= 0 && call->request->body_dropped)
 		r = vtap_call_fail(call, -EPERM, NULL,
 				   "the credentials were not good when the request began: send it again");
@@ -351,7 +383,8 @@ static int routes_make(struct vtap_api *a)
 						     .path = route->path,
 						     .handler = on_request,
 						     .data = own,
-						     .body_max_bytes = body_max_bytes(route)};
+						     .body_max_bytes = body_max_bytes(route),
+						     .no_head = is_more_than_read(route)};
 		}
 	return 0;
 }
@@ -404,7 +437,12 @@ static int listen_on(struct vtap_api *a, const struct vtap_http_tls *tls, struct
 	struct vtap_http_server_options options = {
 	    .tls = tls,
 	    .connections_max = CONNECTIONS_MAX,
-	    .connections_per_address_max = CONNECTIONS_PER_ADDRESS_MAX,
+	    .limits =
+		{
+		    [VTAP_HTTP_UNKNOWN] = {.max = UNKNOWN_MAX},
+		    [VTAP_HTTP_USER] = {.max = USERS_MAX, .each_max = USER_MAX},
+		    [VTAP_HTTP_AGENT] = {.max = AGENTS_MAX, .each_max = AGENT_MAX},
+		},
 	    .timeout_ms = REQUEST_TIMEOUT_MS,
 	    .idle_ms = IDLE_MS,
 	    .body_share_max_bytes = BODY_SHARE_BYTES,

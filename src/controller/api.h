@@ -73,6 +73,7 @@ enum {
 	VTAP_ROUTE_RAW = 1 << 4, /* the body is not parsed */
 	VTAP_ROUTE_ACTS = 1 << 6, /* beyond the store: cannot be tried by a dry run; its refusals are audited */
 	VTAP_ROUTE_CONDITIONS = 1 << 7, /* parameters may name members, too */
+	VTAP_ROUTE_STREAM = 1 << 9, /* the answer goes on until the client leaves */
 	VTAP_ROUTE_BARE = 1 << 8, /* neither GET nor DELETE, and yet without a body */
 	VTAP_ROUTE_ONCE =
 	    1 << 5, /* the answer holds a secret: it is not kept for an Idempotency-Key, which is refused */

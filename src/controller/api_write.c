@@ -31,7 +31,13 @@ static int once_prepare(struct vtap_api_call *c)
 	char *text = NULL;
 	int n;
 
-	if (!key || !*call->principal.user || call->dry_run || strcmp(call->route->method, "POST") != 0)
+	if (!key || !*call->principal.user)
+		return 0;
+	if (strcmp(call->route->method, "POST") != 0)
+		return vtap_call_fail(call, -EINVAL, "Idempotency-Key",
+				      "is for POST alone: %s can be sent again as it is, with If-Match",
+				      call->route->method);
+	if (call->dry_run)
 		return 0;
 	if (!*key || strlen(key) > ONCE_KEY_MAX || !is_printable(key))
 		return vtap_call_fail(call, -EINVAL, "Idempotency-Key",

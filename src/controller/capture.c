@@ -37,7 +37,7 @@ struct capture {
 	struct vtap_write write; /* of the audit log */
 	sd_event_source *timer; /* owned; its beginning, then its end; NULL = no host was asked yet */
 	char failed[FAILED_STRLEN]; /* why the first host that cannot; empty = none has said so */
-	char session[VTAP_ID_STRLEN];
+	char session[VTAP_ID_STRLEN], user[VTAP_ID_STRLEN];
 	uint64_t seconds, packets_left;
 	struct tapped hosts[VTAP_CAPTURE_HOSTS_MAX];
 	size_t host_count, hosts_open;
@@ -289,6 +289,15 @@ static int read_query(struct vtap_call *call, struct capture *c)
 				      &c->packets_left);
 }
 
+static size_t count_of(const struct vtap_feed *f, const char *user)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < f->captures.count; i++)
+		count += strcmp(((const struct capture *)f->captures.items[i])->user, user) == 0;
+	return count;
+}
+
 static int check_possible(struct vtap_call *call, const struct vtap_object *session)
 {
 	const struct vtap_feed *f = call->controller->feed;
@@ -298,6 +307,10 @@ static int check_possible(struct vtap_call *call, const struct vtap_object *sess
 	if (f->captures.count >= VTAP_CAPTURES_MAX)
 		return vtap_call_fail(call, -EUSERS, NULL, "there are %d captures already: try again later",
 				      VTAP_CAPTURES_MAX);
+	if (count_of(f, call->principal.user) >= VTAP_CAPTURES_OF_USER_MAX)
+		return vtap_call_fail(call, -EUSERS, NULL,
+				      "%d captures of yours are under way: end one, or try again later",
+				      VTAP_CAPTURES_OF_USER_MAX);
 	r = vtap_resolver_session(f->controller->resolver, session->id, &resolved);
 	if (r >= 0 && !resolved.mirrored_count)
 		return vtap_call_fail(call, -EBUSY, NULL, "none of its sources is mirrored now: see its state");
@@ -341,6 +354,7 @@ int vtap_capture_begin(struct vtap_call *call, const struct vtap_object *session
 	c->room_bytes = VTAP_CAPTURE_BYTES_PER_SECOND;
 	c->filled_usec = now_usec(f);
 	snprintf(c->session, sizeof(c->session), "%s", session->id);
+	snprintf(c->user, sizeof(c->user), "%s", call->principal.user);
 	call->gone = on_call_gone;
 	call->userdata = c;
 	call->audit = json_pack("{s:s, s:I}", "session", session->id, "seconds", (json_int_t)c->seconds);

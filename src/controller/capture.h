@@ -6,6 +6,7 @@
 #include "controller/api.h"
 
 #define VTAP_CAPTURES_MAX 8 /* at a time */
+#define VTAP_CAPTURES_OF_USER_MAX 2 /* of those */
 #define VTAP_CAPTURE_HOSTS_MAX 64 /* of one session: the others are not asked */
 #define VTAP_CAPTURE_SECONDS 60 /* unless asked otherwise */
 #define VTAP_CAPTURE_SECONDS_MAX 3600

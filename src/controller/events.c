@@ -227,13 +227,28 @@ static int greet(struct subscriber *s)
 	return vtap_http_stream_write(s->stream, text, (size_t)n);
 }
 
+static size_t count_of(const struct vtap_events *e, const char *user)
+{
+	size_t count = 0;
+
+	for (const struct subscriber *s = e->first; s; s = s->next)
+		count += !s->gone && strcmp(s->who.principal.user, user) == 0;
+	return count;
+}
+
 static int subscribe(struct vtap_call *call, struct vtap_change *change)
 {
 	struct vtap_events *e = call->controller->events;
 	struct subscriber *s;
 	int r;
 
+	if (!vtap_call_has_role(call))
+		return vtap_call_fail(call, -EACCES, NULL, "this needs a role in a project");
 	sweep(e);
+	if (count_of(e, call->principal.user) >= VTAP_EVENTS_OF_USER_MAX)
+		return vtap_call_fail(call, -EUSERS, NULL,
+				      "you listen %d times already: end one of those, or try again later",
+				      VTAP_EVENTS_OF_USER_MAX);
 	if (e->count >= VTAP_EVENTS_SUBSCRIBERS_MAX)
 		return vtap_call_fail(call, -EAGAIN, NULL, "%d clients listen already: try again later",
 				      VTAP_EVENTS_SUBSCRIBERS_MAX);
@@ -259,6 +274,6 @@ static int subscribe(struct vtap_call *call, struct vtap_change *change)
 }
 
 const struct vtap_api_route vtap_api_routes_events[] = {
-    {"GET", "/v1/events", subscribe, VTAP_ROLE_NONE, 0, NULL, 0},
+    {"GET", "/v1/events", subscribe, VTAP_ROLE_NONE, VTAP_ROUTE_STREAM, NULL, 0},
     {},
 };

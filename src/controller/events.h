@@ -6,6 +6,7 @@
 #include "controller/api.h"
 
 #define VTAP_EVENTS_SUBSCRIBERS_MAX 256
+#define VTAP_EVENTS_OF_USER_MAX 16
 #define VTAP_EVENTS_HEARTBEAT_S 15
 
 struct vtap_events;

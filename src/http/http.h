@@ -94,6 +94,7 @@ struct vtap_http_route {
 	vtap_http_handler handler;
 	const void *data; /* the handler's own, borrowed: request->route->data */
 	size_t body_max_bytes; /* 0 = the server's */
+	bool no_head; /* GET does something, or never ends: HEAD is no way to ask for it */
 };
 
 /* The query's parameter (decoded; the first of that name; "" if it has no value), or NULL. */
@@ -154,6 +155,25 @@ typedef int (*vtap_http_admit)(const struct vtap_http_request *request, char ret
 typedef void (*vtap_http_refused)(const struct vtap_http_request *request, unsigned status, const char *detail,
 				  void *userdata);
 
+/* Whose connection it is, as far as its requests have shown. */
+enum vtap_http_class {
+	VTAP_HTTP_UNKNOWN, /* anybody's: counted by IPv4 address or IPv6 network of 64 bits */
+	VTAP_HTTP_USER,
+	VTAP_HTTP_AGENT,
+	VTAP_HTTP_CLASSES,
+};
+
+/*
+ * Connections of one class, 0 = no limit. With one more, the oldest ends that waits for a request or its rest: of the one who
+ * has more than each_max, else of the one who has most; if there is none, the new one.
+ */
+struct vtap_http_limits {
+	unsigned max, each_max;
+};
+
+/* The request's credentials are good: its connection is one of that class, and of `who` (shorter than VTAP_HTTP_WHO_STRLEN). */
+void vtap_http_known(const struct vtap_http_request *r, enum vtap_http_class class, const char *who);
+
 struct vtap_http_tls { /* PEM texts, copied */
 	const char *certificate, *key; /* the certificate may be followed by its chain: VTAP_HTTP_CHAIN_MAX in all */
 	const char
@@ -168,7 +188,7 @@ struct vtap_http_server_options {
 	const struct vtap_http_tls *tls; /* TLS 1.2 or later; NULL = plain */
 	unsigned
 	    connections_max; /* 0 = VTAP_HTTP_CONNECTIONS_MAX; each takes a descriptor: RLIMIT_NOFILE is the owner's */
-	unsigned connections_per_address_max; /* further ones are closed at once; 0 = none of its own */
+	struct vtap_http_limits limits[VTAP_HTTP_CLASSES];
 	size_t body_max_bytes; /* 0 = VTAP_HTTP_BODY_MAX_BYTES; a route may have a limit of its own */
 	size_t bodies_max_bytes; /* 0 = VTAP_HTTP_BODIES_MAX_BYTES */
 	size_t body_share_max_bytes; /* of those for one who is admitted; 0 = all */

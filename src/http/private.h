@@ -46,6 +46,10 @@ struct vtap_http_connection {
 	int fd; /* libmicrohttpd's */
 	bool used; /* a request has been answered on it */
 	bool watched; /* whether the client leaves */
+	bool ended; /* to be cut with the next run, or cut for want of a place */
+	enum vtap_http_class class;
+	struct vtap_http_holder *holder; /* borrowed; NULL = it has no place any more */
+	struct vtap_http_connection *older, *younger; /* of the same holder */
 	enum vtap_http_handshake handshake;
 	struct vtap_http_connection *tried_previous, *tried_next; /* while it is tried */
 };
@@ -56,6 +60,12 @@ struct vtap_http_share {
 	char who[VTAP_HTTP_WHO_STRLEN];
 	size_t bytes;
 	size_t exchanges; /* that are counted here; it lives as long as there are some */
+};
+
+struct vtap_http_places { /* of one class of clients */
+	struct vtap_http_limits limits;
+	struct vtap_http_holder *holders; /* owned by the connections in them */
+	size_t count;
 };
 
 struct vtap_http_server {
@@ -77,6 +87,7 @@ struct vtap_http_server {
 	size_t bodies_max_bytes, bodies_bytes;
 	size_t body_share_max_bytes;
 	struct vtap_http_share *shares; /* owned by the exchanges in them */
+	struct vtap_http_places places[VTAP_HTTP_CLASSES];
 	unsigned pace_ms;
 	vtap_http_admit admit;
 	vtap_http_refused refused;
@@ -144,6 +155,13 @@ void vtap_http_handshake_end(struct vtap_http_connection *c);
 void vtap_http_handshakes_pause(struct vtap_http_server *s);
 /* The client has sent more, or left. */
 void vtap_http_handshake_resume(struct vtap_http_connection *c);
+
+/* place.c */
+/* A new connection is anybody's. */
+void vtap_http_place_begin(struct vtap_http_connection *c);
+/* It is that one's from now on; one too many ends. */
+void vtap_http_place_take(struct vtap_http_connection *c, enum vtap_http_class class, const char *who);
+void vtap_http_place_leave(struct vtap_http_connection *c);
 
 /* exchange.c: libmicrohttpd's callbacks */
 /* At the request line; NULL = out of memory. */

@@ -116,17 +116,25 @@ static bool list_has(const char *list, const char *word)
 	return false;
 }
 
-static void allow_add(char allow[VTAP_HTTP_ALLOW_BYTES], const char *method)
+static void allow_add(char allow[VTAP_HTTP_ALLOW_BYTES], const struct vtap_http_route *route)
 {
+	const char *method = route->method;
 	size_t used = strlen(allow);
 	int n;
 
 	if (list_has(allow, method))
 		return;
 	n = snprintf(allow + used, VTAP_HTTP_ALLOW_BYTES - used, "%s%s%s", used > 0 ? ", " : "", method,
-		     strcmp(method, "GET") == 0 ? ", HEAD" : "");
+		     strcmp(method, "GET") == 0 && !route->no_head ? ", HEAD" : "");
 	if (n < 0 || (size_t)n >= VTAP_HTTP_ALLOW_BYTES - used)
 		allow[used] = 0;
+}
+
+static bool takes(const struct vtap_http_route *route, const char *method)
+{
+	if (strcmp(method, "HEAD") == 0)
+		return strcmp(route->method, "GET") == 0 && !route->no_head;
+	return strcmp(route->method, method) == 0;
 }
 
 /* The routes whose patterns have a rest, or those that have none. Returns whether there is one with this method. */
@@ -145,8 +153,8 @@ static bool find_best(const struct vtap_http_route *routes, size_t route_count, 
 		score = pattern_match(routes[i].path, target, parameters);
 		if (score == 0)
 			continue;
-		allow_add(allow, routes[i].method);
-		if (score <= best || strcmp(routes[i].method, method) != 0)
+		allow_add(allow, &routes[i]);
+		if (score <= best || !takes(&routes[i], method))
 			continue;
 		best = score;
 		*ret_route = &routes[i];
@@ -161,8 +169,6 @@ unsigned vtap_http_route_find(const struct vtap_http_route *routes, size_t route
 			      char ret_allow[VTAP_HTTP_ALLOW_BYTES])
 {
 	ret_allow[0] = 0;
-	if (strcmp(method, "HEAD") == 0)
-		method = "GET";
 	/* A rest takes what no other pattern knows: else GET of what takes POST alone would find the rest's files. */
 	for (int with_rest = 0; with_rest < 2 && !ret_allow[0]; with_rest++)
 		if (find_best(routes, route_count, with_rest, method, target, ret_route, ret_parameters, ret_allow))

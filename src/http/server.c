@@ -30,6 +30,8 @@ uint64_t vtap_http_now_ms(void)
 
 void vtap_http_deadline_set(struct vtap_http_connection *c, uint64_t deadline_ms)
 {
+	if (c->ended)
+		return;
 	c->deadline_ms = deadline_ms;
 	c->server->earliest_ms = VTAP_MIN(c->server->earliest_ms, deadline_ms);
 }
@@ -128,6 +130,7 @@ static void connection_begin(struct vtap_http_server *s, struct MHD_Connection *
 	if (c->next)
 		c->next->previous = c;
 	s->connections = c;
+	vtap_http_place_begin(c);
 	if (s->identity)
 		vtap_http_handshake_begin(c);
 	*socket_context = c;
@@ -142,6 +145,7 @@ static void connection_end(struct vtap_http_server *s, struct vtap_http_connecti
 	if (c->exchange)
 		vtap_http_exchange_end(c->exchange);
 	vtap_http_handshake_end(c);
+	vtap_http_place_leave(c);
 	if (c->previous)
 		c->previous->next = c->next;
 	else
@@ -307,9 +311,8 @@ static int daemon_start(struct vtap_http_server *s, int listen_fd, const struct 
 	s->daemon = MHD_start_daemon(
 	    MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (s->identity ? MHD_USE_TLS : 0), 0, NULL, NULL, on_request, s,
 	    MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_CONNECTION_LIMIT, connections_max,
-	    MHD_OPTION_PER_IP_CONNECTION_LIMIT, o->connections_per_address_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-	    (size_t)VTAP_HTTP_CONNECTION_BYTES, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
-	    MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_URI_LOG_CALLBACK, on_target, s,
+	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)VTAP_HTTP_CONNECTION_BYTES, MHD_OPTION_NOTIFY_CONNECTION,
+	    on_connection, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_URI_LOG_CALLBACK, on_target, s,
 	    MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, s, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY,
 	    s->identity ? tls : none, MHD_OPTION_END);
 	if (!s->daemon)
@@ -341,6 +344,8 @@ static void options_read(struct vtap_http_server *s, const struct vtap_http_serv
 	s->pace_ms = o->pace_ms > 0 ? o->pace_ms : VTAP_HTTP_BODY_PACE_MS;
 	s->admit = o->admit;
 	s->refused = o->refused;
+	for (size_t i = 0; i < VTAP_HTTP_CLASSES; i++)
+		s->places[i].limits = o->limits[i];
 	s->timeout_ms = o->timeout_ms > 0 ? o->timeout_ms : VTAP_HTTP_TIMEOUT_MS;
 	s->idle_ms = o->idle_ms > 0 ? o->idle_ms : s->timeout_ms;
 }

@@ -212,6 +212,9 @@ class Browsers(ApiCase):
         target = self.target()
         for origin in ("http://evil.example", "null", f"http://{host}.evil.example", "file://"):
             self.refused(403, "POST", f"/v1/targets/{target}/disable", headers={"Origin": origin})
+            for path in ("/v1/events", "/v1/sessions/any/capture"):
+                self.refused(403, "GET", path, headers={"Origin": origin})
+                self.refused(403, "GET", path, headers={"Sec-Fetch-Site": "cross-site"})
             self.refused(403, "DELETE", f"/v1/targets/{target}", headers={"Origin": origin})
         self.assertEqual(self.api.request("GET", f"/v1/targets/{target}", headers={"Origin": "http://evil.example"}).status, 200)
         self.assertEqual(self.api.request("POST", f"/v1/targets/{target}/disable", headers={"Origin": f"http://{host}"}).status, 200)

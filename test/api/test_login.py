@@ -135,6 +135,18 @@ class RateLimit(ApiCase):
         self.assertTrue(1 <= int(answer.headers["Retry-After"]) <= 13, answer.headers["Retry-After"])
         self.assertEqual(self.try_login("other").status, 401)
 
+    def test_somebody_elsewhere(self):
+        """Who fails as somebody else keeps her out where he is, and nowhere else; the id is no second way."""
+        admin = self.controller.client().get("/v1/whoami")["user"]
+        elsewhere = self.controller.anonymous()
+        self.addCleanup(elsewhere.close)
+        elsewhere.connection.source_address = ("127.0.0.2", 0)
+
+        def fail(name):
+            return elsewhere.request("POST", "/v1/login", {"user": name, "password": "wrong password"}).status
+        self.assertEqual([fail("admin" if i % 2 else admin) for i in range(6)], [401] * 5 + [429])
+        self.assertEqual(self.try_login("admin", self.controller.password).status, 200)
+
     def test_success_forgives(self):
         for _ in range(3):
             self.assertEqual([self.try_login("admin").status for _ in range(4)], [401] * 4)

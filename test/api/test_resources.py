@@ -167,6 +167,10 @@ class Versions(ApiCase):
         for bad in ("k" * 129, "", "two words"):
             self.refused(400, "POST", "/v1/targets", body, "Idempotency-Key", headers={"Idempotency-Key": bad})
         self.refused(400, "POST", "/v1/keys", {}, "Idempotency-Key", headers={"Idempotency-Key": "secret"})
+        path = f"/v1/filters/{self.filter()}"
+        for method, more, body in (("PATCH", "", {"description": "d"}), ("PUT", "/rules", {"rules": []}), ("DELETE", "", None)):
+            self.refused(400, method, path + more, body, "Idempotency-Key", "is for POST alone", headers={"Idempotency-Key": "k"})
+        self.assertEqual(self.api.get(path)["version"], 1)
 
 
 class Lists(ApiCase):

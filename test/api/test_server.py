@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -164,6 +165,40 @@ class Start(ServerCase):
         with self.assertRaises(ControllerFailed) as caught:
             controller.start()
         self.assertIn("0600", str(caught.exception))
+
+
+class Flood(ServerCase):
+    CONNECTIONS = 2200  # from each of two addresses; 2048 is what there is for everybody who is not known
+
+    def test_connections_of_others(self):
+        """Whoever holds connections without credentials keeps neither those out who have some, nor other addresses."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if hard < 2 * self.CONNECTIONS + 100:
+            skip("too few descriptors are allowed")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2 * self.CONNECTIONS + 100), hard))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        controller = self.controller(store="memory")
+        host, port = controller.listen.rsplit(":", 1)
+        known = controller.client()
+        known.get("/v1/whoami")
+        was = known.connection.sock
+        with contextlib.ExitStack() as stack:
+            for number in range(2 * self.CONNECTIONS):
+                source = ("127.0.0.2", "127.0.0.3")[number % 2]
+                stack.enter_context(socket.create_connection((host, int(port)), timeout=10, source_address=(source, 0)))
+            fresh = controller.anonymous(timeout_s=5)
+            self.assertEqual(fresh.request("GET", "/healthz").status, 200)
+            known.get("/v1/whoami")
+            self.assertIs(known.connection.sock, was)
+
+    def test_head_of_what_acts(self):
+        """HEAD begins neither a capture nor a stream."""
+        controller = self.controller(store="memory")
+        client = controller.client()
+        for path in ("/v1/events", "/v1/sessions/any/capture"):
+            answer = client.request("HEAD", path)
+            self.assertEqual((answer.status, answer.headers["Allow"]), (405, "GET"))
+        self.assertEqual(client.request("HEAD", "/v1/sessions").status, 200)
 
 
 class Lives(ServerCase):

@@ -12,6 +12,18 @@ from base import unique
 from case import main
 
 
+class SharesTest(AgentCase):
+    def test_streams_of_one_user(self):
+        """One user takes no more than a share of the streams, and somebody without a role none."""
+        viewer = self.make_user("viewer")
+        streams = [self.controller.events(viewer["key"]) for _ in range(16)]
+        for stream in streams:
+            self.addCleanup(stream.close)
+        self.refused(429, "GET", "/v1/events", text="16 times", client=viewer["client"])
+        self.refused(403, "GET", "/v1/events", text="role", client=self.make_user()["client"])
+        self.controller.events(self.make_user("viewer")["key"]).close()
+
+
 class TraceTest(AgentCase):
     def trace(self, interface, direction="in", **query):
         path = f"/v1/trace?interface={interface}&direction={direction}"
@@ -223,9 +235,9 @@ class CaptureTest(AgentCase):
         self.agent_.follow()
         self.path = f"/v1/sessions/{self.session_}/capture"
 
-    def ask(self, query="", agents=None):
+    def ask(self, query="", agents=None, credential=None):
         """A client that has asked, and whose agents know of it."""
-        client, agents = self.client(), agents or [self.agent_]
+        client, agents = self.client(credential), agents or [self.agent_]
         client.connection.response_class = WithTrailer
         polls = [agent.start_poll() for agent in agents]
         client.connection.request("GET", self.path + query, headers=client.headers)
@@ -239,9 +251,9 @@ class CaptureTest(AgentCase):
         response.client = client
         return response
 
-    def begin(self, query="", agents=None):
+    def begin(self, query="", agents=None, credential=None):
         """The client's response, once the agents have said that they listen."""
-        client = self.ask(query, agents)
+        client = self.ask(query, agents, credential)
         for agent in agents or [self.agent_]:
             self.assertEqual(agent.upload(agent.requests[-1], []), 204)
         return self.response(client)
@@ -433,11 +445,16 @@ class CaptureTest(AgentCase):
         self.assertGreater(received, 60000)
 
     def test_only_some_at_a_time(self):
-        responses = [self.begin() for _ in range(8)]
-        self.refused(429, "GET", self.path)
+        users = [self.make_user("admin") for _ in range(5)]
+        responses = []
+        for user in users[:4]:
+            responses += [self.begin(credential=user["key"]) for _ in range(2)]
+            if len(responses) < 8:
+                self.refused(429, "GET", self.path, text="2 captures of yours", client=user["client"])
+        self.refused(429, "GET", self.path, text="there are 8 captures", client=users[4]["client"])
         self.agent_.upload(self.agent_.requests[-1], [], end=True)
         responses[-1].read()
-        responses.append(self.begin())
+        responses.append(self.begin(credential=users[4]["key"]))
         for request in self.agent_.requests:
             self.agent_.upload(request, [], end=True)
         for response in responses:

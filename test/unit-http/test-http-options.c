@@ -344,29 +344,74 @@ static void test_limit_of_an_address(void **state)
 {
 	VTAP_CLEANUP(vtap_http_server_freep)
 	struct vtap_http_server *s =
-	    server_new((struct vtap_http_server_options){.connections_per_address_max = ADDRESS_MAX});
+	    server_new((struct vtap_http_server_options){.limits = {[VTAP_HTTP_UNKNOWN] = {.each_max = ADDRESS_MAX}}});
 	static const char request[] = "GET /each HTTP/1.1\r\nHost: a\r\n\r\n";
 	int fds[ADDRESS_MAX + 1];
 	char reply[REPLY_BYTES];
 
-	for (size_t i = 0; i < VTAP_ARRAY_SIZE(fds); i++) {
+	for (size_t i = 0; i < ADDRESS_MAX; i++) {
 		fds[i] = client_connect(s);
 		client_send(s, fds[i], request, strlen(request));
-	}
-	for (size_t i = 0; i < ADDRESS_MAX; i++) {
 		client_receive_until(s, fds[i], "\r\n\r\n0", reply);
 		assert_true(has_status(reply, 200));
 	}
-	assert_int_equal(client_receive(s, fds[ADDRESS_MAX], reply), 0);
-	assert_int_equal(close(fds[ADDRESS_MAX]), 0);
-	/* One that ends makes place for another. */
-	assert_int_equal(close(fds[0]), 0);
-	(void)serve(s, -1, 0, 50);
-	fds[0] = client_connect(s);
-	client_send(s, fds[0], request, strlen(request));
-	client_receive_until(s, fds[0], "\r\n\r\n0", reply);
-	for (size_t i = 0; i < ADDRESS_MAX; i++)
+	/* One more ends the oldest, and no other. */
+	fds[ADDRESS_MAX] = client_connect(s);
+	assert_int_equal(client_receive(s, fds[0], reply), 0);
+	for (size_t i = 1; i <= ADDRESS_MAX; i++) {
+		client_send(s, fds[i], request, strlen(request));
+		client_receive_until(s, fds[i], "\r\n\r\n0", reply);
+		assert_true(has_status(reply, 200));
+	}
+	for (size_t i = 0; i <= ADDRESS_MAX; i++)
 		assert_int_equal(close(fds[i]), 0);
+}
+
+static int known_handler(const struct vtap_http_request *request, struct vtap_http_response *ret_response,
+			 void *userdata)
+{
+	vtap_http_known(request, VTAP_HTTP_USER, "somebody");
+	*ret_response = text_response(200, "0");
+	return 0;
+}
+
+/* Who is not known takes no place of who is; nor does who is known take more than the share. */
+static void test_limit_of_the_unknown(void **state)
+{
+	static const struct vtap_http_route known_routes[] = {ROUTE("GET", "/known", known_handler)};
+	static const char request[] = "GET /known HTTP/1.1\r\nHost: a\r\n\r\n";
+	VTAP_CLEANUP(vtap_http_server_freep)
+	struct vtap_http_server *s = server_listen(
+	    (struct vtap_http_server_options){
+		.limits = {[VTAP_HTTP_UNKNOWN] = {.max = 2}, [VTAP_HTTP_USER] = {.each_max = 2}}},
+	    known_routes, 1, NULL);
+	int known[3], unknown[3];
+	char reply[REPLY_BYTES];
+
+	for (size_t i = 0; i < 2; i++) {
+		known[i] = client_connect(s);
+		client_send(s, known[i], request, strlen(request));
+		client_receive_until(s, known[i], "\r\n\r\n0", reply);
+	}
+	for (size_t i = 0; i < 3; i++)
+		unknown[i] = client_connect(s);
+	assert_int_equal(client_receive(s, unknown[0], reply), 0);
+	for (size_t i = 0; i < 2; i++) {
+		client_send(s, known[i], request, strlen(request));
+		client_receive_until(s, known[i], "\r\n\r\n0", reply);
+	}
+	/* One of them becomes known: one too many. */
+	client_send(s, unknown[1], request, strlen(request));
+	client_receive_until(s, unknown[1], "\r\n\r\n0", reply);
+	assert_int_equal(client_receive(s, known[0], reply), 0);
+	/* Its place among the others is free. */
+	known[2] = client_connect(s);
+	client_send(s, unknown[2], request, strlen(request));
+	client_receive_until(s, unknown[2], "\r\n\r\n0", reply);
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(close(known[i]), 0);
+		assert_int_equal(close(unknown[i]), 0);
+	}
 }
 
 /* A connection without a request ends; one that has had a request has the time of the option. */
@@ -474,13 +519,14 @@ static void test_bad_options(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_what_a_handler_sees),   cmocka_unit_test(test_bad_targets),
-	    cmocka_unit_test(test_what_a_handler_says),   cmocka_unit_test(test_problems),
-	    cmocka_unit_test(test_limit_of_a_route),      cmocka_unit_test(test_refused_bodies_keep_the_connection),
-	    cmocka_unit_test(test_limit_of_discarding),   cmocka_unit_test(test_framing),
-	    cmocka_unit_test(test_limit_of_all_bodies),   cmocka_unit_test(test_limit_of_an_address),
-	    cmocka_unit_test(test_idle_connections),      cmocka_unit_test(test_limit_of_the_query),
-	    cmocka_unit_test(test_stuck_connections_end), cmocka_unit_test(test_bad_options),
+	    cmocka_unit_test(test_what_a_handler_sees),  cmocka_unit_test(test_bad_targets),
+	    cmocka_unit_test(test_what_a_handler_says),  cmocka_unit_test(test_problems),
+	    cmocka_unit_test(test_limit_of_a_route),     cmocka_unit_test(test_refused_bodies_keep_the_connection),
+	    cmocka_unit_test(test_limit_of_discarding),  cmocka_unit_test(test_framing),
+	    cmocka_unit_test(test_limit_of_all_bodies),  cmocka_unit_test(test_limit_of_an_address),
+	    cmocka_unit_test(test_limit_of_the_unknown), cmocka_unit_test(test_idle_connections),
+	    cmocka_unit_test(test_limit_of_the_query),   cmocka_unit_test(test_stuck_connections_end),
+	    cmocka_unit_test(test_bad_options),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
