@@ -42,6 +42,7 @@ struct vtap_tap {
 	uint16_t slot; /* of the session */
 	struct vtap_delivery delivery; /* by which its copies leave */
 	uint64_t packets_left;
+	uint32_t frames_read; /* of all that the kernel counts */
 	uint64_t left_out; /* packets that found no room, since the controller was told last */
 	uint64_t bytes_per_second, second, second_bytes; /* what passed in that second */
 	bool begun; /* the controller has been told */
@@ -127,22 +128,27 @@ static void body_send(struct vtap_tap *t)
 	t->body_bytes = 0;
 }
 
-/* Those that the kernel had no room for; it forgets them when it has told. */
-static void count_drops(struct vtap_tap *t)
+/* Those that the kernel had no room for, and those that nobody reads any more, if they were asked for. */
+static void count_unread(struct vtap_tap *t, bool wanted)
 {
 	struct tpacket_stats stats = {};
 	socklen_t stats_bytes = sizeof(stats);
 
-	if (t->fd >= 0 && getsockopt(t->fd, SOL_PACKET, PACKET_STATISTICS, &stats, &stats_bytes) == 0)
+	if (t->fd < 0 || getsockopt(t->fd, SOL_PACKET, PACKET_STATISTICS, &stats, &stats_bytes) < 0)
+		return;
+	if (wanted && stats.tp_packets > t->frames_read)
+		t->left_out += stats.tp_packets - t->frames_read;
+	else
 		t->left_out += stats.tp_drops;
 }
 
-static void end_begin(struct vtap_tap *t)
+/* wanted: whether what the socket still holds should be in the capture. */
+static void end_begin(struct vtap_tap *t, bool wanted)
 {
 	if (t->ending)
 		return;
 	t->ending = true;
-	count_drops(t);
+	count_unread(t, wanted);
 	sources_close(t);
 	body_send(t);
 }
@@ -188,12 +194,13 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userda
 
 		if (n < 0)
 			break;
+		t->frames_read++;
 		if ((size_t)n > t->outer_bytes)
 			frame_take(t, t->frame + t->outer_bytes, VTAP_MIN((size_t)n, sizeof(t->frame)) - t->outer_bytes,
 				   (size_t)n - t->outer_bytes);
 	}
 	if (!t->packets_left)
-		end_begin(t);
+		end_begin(t, false);
 	else if (t->body_bytes >= BODY_SOON_BYTES)
 		body_send(t);
 	return 0;
@@ -212,7 +219,7 @@ static int on_flush(sd_event_source *source, uint64_t usec, void *userdata)
 
 static int on_end(sd_event_source *source, uint64_t usec, void *userdata)
 {
-	end_begin(userdata);
+	end_begin(userdata, true);
 	return 0;
 }
 
@@ -306,7 +313,7 @@ void vtap_tap_check(struct vtap_tap *t)
 	struct vtap_agent *a = t->feed->agent;
 
 	if (!t->ending && !t->over && (!is_as_begun(a, t) || !is_alone(a, t)))
-		end_begin(t);
+		end_begin(t, false);
 }
 
 /* All of the session's interfaces here are captured together: copies do not tell which one they are of. */

@@ -57,6 +57,7 @@ class PlayedController:
         self.requests = []
         self.refusal = None  # of every request that needs a credential: what Refusal() is made of
         self.reports, self.answers, self.captured = [], {}, {}  # as they came; by request
+        self.left_out = {}  # packets that were no part of a capture, by request
         self.asked = []  # (method, path) of every request
         self.times = []  # when each came
         self.connections = []  # X-Vtap-Connection of every GET of the plan
@@ -234,6 +235,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             controller.answers[last] = json.loads(body)
             self.answer(204)
         elif path.startswith("/agent/v1/capture/"):
+            controller.left_out[last] = controller.left_out.get(last, 0) + int(query.get("left_out", 0))
             controller.captured.setdefault(last, []).append((body, "end" in query))
             self.answer(204)
         else:

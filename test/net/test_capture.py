@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Live captures: the packets of one session, all of them and no other's, or a reason why not."""
 
+import signal
 import struct
 
 import packet
@@ -57,6 +58,24 @@ class Captures(FeedCase):
             self.send(10)
             capture.wait(20)
         self.assertEqual(len(self.controller.captured[identifier]), count)
+
+    def test_what_has_no_room_is_counted(self):
+        """Over the rate, and in the kernel: each packet is in the capture or among those left out."""
+        agent = self.joined(session(1, packet_length=100))
+        identifier = self.begun(1, seconds=3, bytes_per_second=300)
+        self.send(10)
+        wait_until(lambda: self.captured(identifier)[1], 10, "the end")
+        frames = self.captured(identifier)[0]
+        self.assertLess(len(frames), 10)
+        self.assertEqual(len(frames) + self.controller.left_out[identifier], 10)
+        # The agent does not read meanwhile, and the socket holds only some.
+        identifier = self.begun(1, seconds=5, bytes_per_second=0)
+        agent.process.send_signal(signal.SIGSTOP)
+        self.send(30000)
+        agent.process.send_signal(signal.SIGCONT)
+        wait_until(lambda: self.captured(identifier)[1], 20, "the end")
+        self.assertEqual(len(self.captured(identifier)[0]) + self.controller.left_out[identifier], 30000)
+        self.assertGreater(self.controller.left_out[identifier], 0)
 
     def second_guest(self):
         """On v2, which is mirrored by session 2."""

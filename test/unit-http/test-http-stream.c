@@ -150,6 +150,26 @@ static void test_headers_come_at_once(void **state)
 	assert_in_range(least_ms, 0, 150);
 }
 
+/* A line behind the body, which is announced. */
+static void test_trailer(void **state)
+{
+	VTAP_CLEANUP(vtap_http_server_freep)
+	struct vtap_http_server *s = server_new((struct vtap_http_server_options){});
+	_cleanup_close_ int fd = client_ask(s, REQUEST("GET /wait"));
+	char reply[REPLY_BYTES];
+
+	stream_begin(s);
+	assert_int_equal(vtap_http_stream_trailer(stream, "X-Note", NULL), 0);
+	assert_int_equal(vtap_http_stream_write(stream, "one", 3), 0);
+	client_receive_until(s, fd, "3\r\none\r\n", reply);
+	assert_non_null(strstr(reply, "\r\nTrailer: X-Note\r\n"));
+	assert_int_equal(vtap_http_stream_trailer(stream, "X-Note", "a\r\nX-Other: b"), -EINVAL);
+	assert_int_equal(vtap_http_stream_trailer(stream, "X-Note", "before"), 0);
+	assert_int_equal(vtap_http_stream_trailer(stream, "X-Note", "a sentence"), 0);
+	vtap_http_stream_end(VTAP_STEAL(stream));
+	client_receive_until(s, fd, "0\r\nX-Note: a sentence\r\n\r\n", reply);
+}
+
 static void test_without_chunks(void **state)
 {
 	VTAP_CLEANUP(vtap_http_server_freep)
@@ -295,13 +315,10 @@ static void test_end_from_a_handler(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_events),
-	    cmocka_unit_test(test_headers_come_at_once),
-	    cmocka_unit_test(test_without_chunks),
-	    cmocka_unit_test(test_client_leaves),
-	    cmocka_unit_test(test_limit_of_the_buffer),
-	    cmocka_unit_test(test_slow_reader),
-	    cmocka_unit_test(test_end_from_a_handler),
+	    cmocka_unit_test(test_events),        cmocka_unit_test(test_headers_come_at_once),
+	    cmocka_unit_test(test_trailer),       cmocka_unit_test(test_without_chunks),
+	    cmocka_unit_test(test_client_leaves), cmocka_unit_test(test_limit_of_the_buffer),
+	    cmocka_unit_test(test_slow_reader),   cmocka_unit_test(test_end_from_a_handler),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
