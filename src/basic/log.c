@@ -18,11 +18,6 @@ void vtap_log_set_level(enum vtap_log_level level)
 	max_level = level;
 }
 
-enum vtap_log_level vtap_log_level(void)
-{
-	return max_level;
-}
-
 /*
  * JOURNAL_STREAM is inherited by children whose stderr goes elsewhere, so the device and inode that it names must be
  * those of our stderr.

@@ -15,7 +15,6 @@ enum vtap_log_level {
 
 /* Lines above this level are dropped; VTAP_LOG_INFO until set. */
 void vtap_log_set_level(enum vtap_log_level level);
-enum vtap_log_level vtap_log_level(void);
 
 /* Logs one line; format carries no newline. */
 void vtap_log(enum vtap_log_level level, const char *format, ...) VTAP_PRINTF(2, 3);

@@ -17,11 +17,6 @@
 #define HTTP_CHANGED_SINCE 412
 #define PLANS_MAX 4 /* of apply, where others change the same resources meanwhile */
 
-static const char *text_of(const json_t *object, const char *key)
-{
-	return json_string_value(json_object_get(object, key));
-}
-
 /* Names of kinds to whether they must be readable. */
 static void kinds_of(const struct vtap_kind *kind, const struct vtap_attribute *a, json_t *kinds)
 {
@@ -56,7 +51,7 @@ static json_t *kinds_wanted(const struct vtap_manifest *manifest, bool prune)
 
 static int rules_fetch(struct vtap_cli *cli, json_t *filter)
 {
-	_cleanup_free_ char *path = vtap_request_path("/v1/filters/{}/rules", NULL, text_of(filter, "id"));
+	_cleanup_free_ char *path = vtap_request_path("/v1/filters/{}/rules", NULL, vtap_text(filter, "id"));
 	struct vtap_ask ask = {.method = "GET", .path = path};
 	json_t *rules = NULL;
 	int status;
@@ -103,14 +98,14 @@ static int filters_fetch(struct vtap_cli *cli, const struct vtap_manifest *manif
 
 	json_array_foreach(manifest ? json_object_get(manifest->values, "filters") : NULL, i, entry)
 	{
-		const char *name = text_of(entry, "name") ? text_of(entry, "name") : text_of(entry, "id");
+		const char *name = vtap_text(entry, "name") ? vtap_text(entry, "name") : vtap_text(entry, "id");
 
 		if (json_object_get(entry, "rules") && name)
 			json_object_set_new(names, name, json_true());
 	}
 	json_array_foreach(json_object_get(inventory, "filter"), i, filter)
 	{
-		const char *name = text_of(filter, "name") ? text_of(filter, "name") : text_of(filter, "id");
+		const char *name = vtap_text(filter, "name") ? vtap_text(filter, "name") : vtap_text(filter, "id");
 
 		if (status == VTAP_EXIT_DONE && (!manifest || json_object_get(names, name)))
 			status = rules_fetch(cli, filter);
@@ -200,9 +195,9 @@ static void step_print(struct vtap_cli *cli, const struct vtap_step *s)
 		const json_t *before = json_object_get(change, "before"), *after = json_object_get(change, "after");
 		bool create = s->action == VTAP_STEP_CREATE;
 
-		if (s->action == VTAP_STEP_DELETE || (create && strcmp(text_of(change, "path"), "name") == 0))
+		if (s->action == VTAP_STEP_DELETE || (create && strcmp(vtap_text(change, "path"), "name") == 0))
 			continue;
-		fprintf(cli->out, "    %s: ", text_of(change, "path"));
+		fprintf(cli->out, "    %s: ", vtap_text(change, "path"));
 		if (!create) {
 			put_value(cli->out, before);
 			fputs(" -> ", cli->out);

@@ -9,11 +9,6 @@
 #include "basic/util.h"
 #include "cli/plan_private.h"
 
-static const char *text_of(const json_t *object, const char *key)
-{
-	return json_string_value(json_object_get(object, key));
-}
-
 static void planner_done(struct vtap_planner *p)
 {
 	vtap_plan_done(&p->plan);
@@ -56,11 +51,11 @@ static int there_add(struct vtap_planner *p, const struct vtap_kind *kind)
 
 	json_array_foreach(json_object_get(p->inventory, kind->name), i, item)
 	{
-		const char *id = text_of(item, "id");
+		const char *id = vtap_text(item, "id");
 
 		if (!id)
 			continue;
-		if (json_object_set(p->there, id, item) < 0 || known_add(p, kind, text_of(item, "name"), id) < 0)
+		if (json_object_set(p->there, id, item) < 0 || known_add(p, kind, vtap_text(item, "name"), id) < 0)
 			return -ENOMEM;
 	}
 	return 0;
@@ -74,7 +69,7 @@ static int added_add(struct vtap_planner *p, const struct vtap_kind *kind)
 
 	json_array_foreach(json_object_get(p->manifest->values, kind->plural), i, item)
 	{
-		const char *name = text_of(item, "name");
+		const char *name = vtap_text(item, "name");
 		char hex[VTAP_ID_DIGITS + 1], id[VTAP_ID_STRLEN];
 
 		if (!name || known_get(p, kind, name))
@@ -136,7 +131,7 @@ int vtap_planner_resolve(const char *kinds, const char *text, char ret_id[VTAP_I
 /* The resource that the entry means: by its name, or by its id, which must be there. */
 static int current_find(struct vtap_planner *p, const json_t *entry, const json_t **ret_current)
 {
-	const char *name = text_of(entry, "name"), *id = text_of(entry, "id");
+	const char *name = vtap_text(entry, "name"), *id = vtap_text(entry, "id");
 	const json_t *ids = name ? known_get(p, p->kind, name) : NULL;
 
 	*ret_current = NULL;
@@ -162,7 +157,7 @@ static json_t *input_make(const struct vtap_planner *p, const json_t *entry, con
 	if (strcmp(p->kind->name, "filter") == 0)
 		json_object_del(input, "rules");
 	if (!tag)
-		tag = text_of(json_object_get(current, "tags"), VTAP_MANIFEST_TAG);
+		tag = vtap_text(json_object_get(current, "tags"), VTAP_MANIFEST_TAG);
 	if (!tag || (tags && !json_is_object(tags) && !json_is_null(tags)))
 		return input;
 	tags = json_is_object(tags) ? json_copy(tags) : json_object();
@@ -184,7 +179,7 @@ static int secrets_refuse(struct vtap_planner *p, const json_t *input)
 
 static int owner_check(struct vtap_planner *p, const json_t *current)
 {
-	const char *owner = text_of(json_object_get(current, "tags"), VTAP_MANIFEST_TAG);
+	const char *owner = vtap_text(json_object_get(current, "tags"), VTAP_MANIFEST_TAG);
 	char text[300];
 
 	if (!owner || !p->manifest->name || strcmp(owner, p->manifest->name) == 0)
@@ -198,7 +193,7 @@ static int owner_check(struct vtap_planner *p, const json_t *current)
 /* An interface without a network of its own is in its subnet's, which the controller fills in. */
 static int network_follow(const struct vtap_planner *p, const json_t *input, json_t *desired)
 {
-	const char *subnet = text_of(desired, "subnet");
+	const char *subnet = vtap_text(desired, "subnet");
 	json_t *network = subnet ? json_object_get(json_object_get(p->there, subnet), "network") : NULL;
 
 	if (!network || strcmp(p->kind->name, "interface") != 0 || json_is_string(json_object_get(input, "network")))
@@ -209,7 +204,7 @@ static int network_follow(const struct vtap_planner *p, const json_t *input, jso
 static int entry_compare(struct vtap_planner *p, const json_t *entry, const json_t *input, const json_t *current)
 {
 	struct vtap_normalize n = {.kind = p->kind, .input = input, .resolve = vtap_planner_resolve, .userdata = p};
-	const char *name = text_of(input, "name") ? text_of(input, "name") : text_of(entry, "id");
+	const char *name = vtap_text(input, "name") ? vtap_text(input, "name") : vtap_text(entry, "id");
 	const json_t *rules = strcmp(p->kind->name, "filter") == 0 ? json_object_get(entry, "rules") : NULL;
 	struct vtap_error error = {};
 	json_t *desired = NULL;
@@ -242,7 +237,7 @@ static int entry_plan(struct vtap_planner *p, const json_t *entry)
 	if (r < 0)
 		return r;
 	if (current)
-		json_object_set_new(p->kept, text_of(current, "id"), json_true());
+		json_object_set_new(p->kept, vtap_text(current, "id"), json_true());
 	p->version = json_integer_value(json_object_get(current, "version"));
 	input = input_make(p, entry, current);
 	r = secrets_refuse(p, input);
@@ -261,8 +256,8 @@ static int late_plan(struct vtap_planner *p)
 	p->version = 0;
 	json_array_foreach(p->late, i, late)
 	{
-		p->kind = vtap_kind_find(text_of(late, "kind"));
-		r = vtap_planner_step(p, VTAP_STEP_UPDATE, text_of(late, "name"),
+		p->kind = vtap_kind_find(vtap_text(late, "kind"));
+		r = vtap_planner_step(p, VTAP_STEP_UPDATE, vtap_text(late, "name"),
 				      json_incref(json_object_get(late, "body")), json_array());
 		if (r < 0)
 			return r;
@@ -273,7 +268,8 @@ static int late_plan(struct vtap_planner *p)
 /* What belongs to no project may be another project's concern: a manifest of the same name could have made it there. */
 static bool is_pruned(const struct vtap_planner *p, const json_t *resource)
 {
-	const char *tag = text_of(json_object_get(resource, "tags"), VTAP_MANIFEST_TAG), *id = text_of(resource, "id");
+	const char *tag = vtap_text(json_object_get(resource, "tags"), VTAP_MANIFEST_TAG),
+		   *id = vtap_text(resource, "id");
 
 	return !(p->kind->flags & VTAP_KIND_GLOBAL) && id && tag && strcmp(tag, p->manifest->name) == 0 &&
 	       !json_object_get(p->kept, id);
@@ -291,20 +287,20 @@ static int late_reset(struct vtap_planner *p, const json_t *resource)
 		    json_array_size(json_object_get(resource, a->name)) > 0)
 			json_object_set_new(body, a->name, json_null());
 	if (json_object_size(body) > 0)
-		return vtap_planner_step(p, VTAP_STEP_UPDATE, text_of(resource, "id"), body, json_array());
+		return vtap_planner_step(p, VTAP_STEP_UPDATE, vtap_text(resource, "id"), body, json_array());
 	json_decref(body);
 	return 0;
 }
 
 static int delete_plan(struct vtap_planner *p, const json_t *resource)
 {
-	const char *name = text_of(resource, "name");
+	const char *name = vtap_text(resource, "name");
 
 	/* By id: nothing else could be meant, even if something was renamed meanwhile. */
 	json_t *changes =
-	    json_pack("[{s:s,s:s,s:n}]", "path", "name", "before", name ? name : text_of(resource, "id"), "after");
+	    json_pack("[{s:s,s:s,s:n}]", "path", "name", "before", name ? name : vtap_text(resource, "id"), "after");
 
-	return vtap_planner_step(p, VTAP_STEP_DELETE, text_of(resource, "id"), NULL, changes);
+	return vtap_planner_step(p, VTAP_STEP_DELETE, vtap_text(resource, "id"), NULL, changes);
 }
 
 /* Last what others refer to. */

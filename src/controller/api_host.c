@@ -14,11 +14,6 @@
 #include "crypto/pki.h"
 #include "model/value.h"
 
-static const char *text_of(const json_t *object, const char *key)
-{
-	return json_string_value(json_object_get(object, key));
-}
-
 static const struct vtap_object *host_of(struct vtap_call *call)
 {
 	return vtap_call_object(call, vtap_kind_find("host"), call->request->parameters[0]);
@@ -105,7 +100,7 @@ static json_t *device_view(const struct vtap_controller *c, const char *host, js
 	char key[VTAP_OBJECTS_KEY_STRLEN];
 	const char *id = NULL;
 
-	vtap_objects_device_key(host, text_of(device, "device"), key);
+	vtap_objects_device_key(host, vtap_text(device, "device"), key);
 	(void)vtap_objects_referrers(c->objects, key, NULL, take_id, &id);
 	if (!view || json_object_set_new(view, "interface", id ? json_string(id) : json_null()) < 0) {
 		json_decref(view);
@@ -167,12 +162,12 @@ static int describe(struct vtap_call *call, const json_t *device, const char **r
 		return vtap_call_fail(call, -ENOTUNIQ, "mac", "there are %zu MACs behind this device: say which",
 				      count);
 	if (count == 1) {
-		*ret_mac = text_of(json_array_get(behind, 0), "mac");
+		*ret_mac = vtap_text(json_array_get(behind, 0), "mac");
 		*ret_addresses = json_object_get(json_array_get(behind, 0), "addresses");
 		*ret_side = "host";
 		return 0;
 	}
-	*ret_mac = text_of(device, "mac");
+	*ret_mac = vtap_text(device, "mac");
 	*ret_addresses = json_object_get(device, "addresses");
 	*ret_side = "own";
 	return 0;
@@ -180,7 +175,7 @@ static int describe(struct vtap_call *call, const json_t *device, const char **r
 
 static bool is_cable(const json_t *device)
 {
-	const char *kind = text_of(device, "kind");
+	const char *kind = vtap_text(device, "kind");
 
 	return kind && (!strcmp(kind, "tap") || !strcmp(kind, "veth") || !strcmp(kind, "macvtap"));
 }
@@ -219,7 +214,7 @@ static int complete(struct vtap_call *call, const json_t *device, json_t *input)
 
 static int post_adopt(struct vtap_call *call, struct vtap_change *change)
 {
-	const char *host_text = text_of(call->body, "host"), *device_text = text_of(call->body, "device");
+	const char *host_text = vtap_text(call->body, "host"), *device_text = vtap_text(call->body, "device");
 	const struct vtap_object *host;
 	json_auto_t *input = NULL;
 	const json_t *device;

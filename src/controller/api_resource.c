@@ -9,11 +9,6 @@
 #include "controller/call_private.h"
 #include "controller/resource.h"
 
-static const char *text_of(const json_t *resource, const char *name)
-{
-	return json_string_value(json_object_get(resource, name));
-}
-
 int vtap_resource_get(struct vtap_call *call, struct vtap_change *change)
 {
 	const struct vtap_object *object = vtap_call_object(call, call->kind, call->request->parameters[0]);
@@ -24,12 +19,12 @@ int vtap_resource_get(struct vtap_call *call, struct vtap_change *change)
 static int check_name(struct vtap_call *call, const struct vtap_kind *kind, const struct vtap_object *current,
 		      const json_t *resource)
 {
-	const char *name = text_of(resource, "name");
+	const char *name = vtap_text(resource, "name");
 	const struct vtap_object *holder;
 
 	if (!name)
 		return 0;
-	holder = vtap_objects_named(call->controller->objects, kind, text_of(resource, "project"), name);
+	holder = vtap_objects_named(call->controller->objects, kind, vtap_text(resource, "project"), name);
 	if (!holder || holder == current)
 		return 0;
 	return vtap_call_fail(call, -EEXIST, "name", "%s %s has this name already: choose another one", kind->name,

@@ -110,12 +110,6 @@ static int read_addresses(struct question *q)
 	return 0;
 }
 
-static bool has_ports(uint8_t protocol)
-{
-	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_SCTP ||
-	       protocol == IPPROTO_UDPLITE || protocol == IPPROTO_DCCP;
-}
-
 static int read_protocol(struct question *q)
 {
 	const char *text = vtap_http_query(q->call->request, "protocol");
@@ -144,7 +138,8 @@ static int read_protocol(struct question *q)
 static int read_numbers(struct question *q)
 {
 	struct vtap_packet *p = &q->packet;
-	bool ports = has_ports(p->protocol), icmp = p->protocol == IPPROTO_ICMP || p->protocol == IPPROTO_ICMPV6;
+	bool ports = vtap_protocol_has_ports(p->protocol),
+	     icmp = p->protocol == IPPROTO_ICMP || p->protocol == IPPROTO_ICMPV6;
 	const struct {
 		const char *name;
 		bool allowed;

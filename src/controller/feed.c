@@ -279,23 +279,3 @@ bool vtap_feed_acknowledge(struct vtap_feed *f, const char *host, const char *ep
 	h->acknowledged = acknowledged;
 	return true;
 }
-
-int vtap_feed_plan(struct vtap_feed *f, const char *host, const char **ret_text, const char **ret_hash,
-		   uint64_t *ret_revision)
-{
-	const struct vtap_feed_host *h = vtap_feed_find(f, host);
-
-	if (!h)
-		return -ENOENT;
-	*ret_text = h->plan->text;
-	*ret_hash = h->plan->hash;
-	*ret_revision = h->revision;
-	return 0;
-}
-
-uint64_t vtap_feed_acknowledged(const struct vtap_feed *f, const char *host)
-{
-	const struct vtap_feed_host *h = vtap_feed_find(f, host);
-
-	return h ? h->acknowledged : 0;
-}

@@ -58,9 +58,3 @@ const char *vtap_feed_host_unheard(const struct vtap_feed *f, const char *host);
 /* Each host that mirrors a source of the session, by the first of them; ends when `visit` returns anything but 0. */
 void vtap_feed_session_hosts(struct vtap_feed *f, const char *session,
 			     int (*visit)(const struct vtap_cover *cover, void *userdata), void *userdata);
-
-/* The plan of a host as the text of its document's content, the hash of that, and its revision. -ENOENT. Borrowed. */
-int vtap_feed_plan(struct vtap_feed *f, const char *host, const char **ret_text, const char **ret_hash,
-		   uint64_t *ret_revision);
-/* The revision of the plan that the host's agent has acknowledged; 0 = none yet. */
-uint64_t vtap_feed_acknowledged(const struct vtap_feed *f, const char *host);

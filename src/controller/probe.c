@@ -7,6 +7,8 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "model/words.h"
+
 #define TRIES_MAX 8 /* of each rule: other addresses and ports inside of what it accepts */
 #define PROBE_PORT 9 /* discard */
 #define PROBE_SOURCE_PORT 49152
@@ -18,12 +20,6 @@ struct finding {
 	enum vtap_direction direction;
 	struct vtap_packet packet;
 };
-
-static bool has_ports(int32_t protocol)
-{
-	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_SCTP ||
-	       protocol == IPPROTO_UDPLITE || protocol == IPPROTO_DCCP;
-}
 
 static void put_address(uint8_t bytes[16], const struct vtap_addr *a)
 {
@@ -99,7 +95,7 @@ static void fill_transport(struct vtap_packet *p, const struct vtap_rule *rule, 
 	int32_t protocol = rule->protocol >= 0 ? rule->protocol : IPPROTO_UDP;
 
 	p->protocol = (uint8_t)protocol;
-	if (has_ports(protocol)) {
+	if (vtap_protocol_has_ports(protocol)) {
 		p->flags |= VTAP_PACKET_PORTS;
 		p->sport = pick_port(rule->source_port_first, rule->source_port_last, PROBE_SOURCE_PORT, try);
 		p->dport = pick_port(rule->destination_port_first, rule->destination_port_last, PROBE_PORT, try);

@@ -16,14 +16,9 @@
 
 #define USERS_NAMED 5 /* of what is in use; the others are counted */
 
-static const char *text_of(const json_t *resource, const char *name)
+const struct vtap_object *vtap_relate_object(const struct vtap_call *call, const json_t *resource, const char *name)
 {
-	return json_string_value(json_object_get(resource, name));
-}
-
-static const struct vtap_object *object_of(const struct vtap_call *call, const json_t *resource, const char *name)
-{
-	const char *id = text_of(resource, name);
+	const char *id = vtap_text(resource, name);
 
 	return id ? vtap_objects_get(call->controller->objects, id) : NULL;
 }
@@ -92,7 +87,7 @@ static int find_foreign(const char *path, const char *id, void *userdata)
 
 static int check_foreign(struct vtap_call *call, const struct vtap_kind *kind, const json_t *resource)
 {
-	struct foreign f = {.call = call, .project = text_of(resource, "project")};
+	struct foreign f = {.call = call, .project = vtap_text(resource, "project")};
 
 	if (!f.project)
 		return 0;
@@ -112,7 +107,7 @@ static int put_project(struct vtap_call *call, const struct vtap_object *before,
 	for (size_t i = 0; before && !call->principal.system_admin && i < VTAP_ARRAY_SIZE(system); i++)
 		if (has_changed(before, resource, system[i]))
 			return vtap_call_fail(call, -EACCES, system[i], "only a system admin can change it");
-	if (text_of(resource, "account_id"))
+	if (vtap_text(resource, "account_id"))
 		return 0;
 	vtap_random_bytes(&number, sizeof(number));
 	snprintf(text, sizeof(text), "%012" PRIu64, number % 1000000000000U);
@@ -184,7 +179,7 @@ static int subnet_stays_inside(struct vtap_object *subnet, void *userdata)
 	if (prefix_of(json_object_get(subnet->value, "cidr"), &prefix) >= 0 && cidrs_hold(s->cidrs, &prefix))
 		return 0;
 	return s->r = vtap_call_fail(s->call, -EBUSY, "cidrs", "subnet %s (%s) would not be inside any more",
-				     subnet->id, text_of(subnet->value, "cidr"));
+				     subnet->id, vtap_text(subnet->value, "cidr"));
 }
 
 static int put_network(struct vtap_call *call, const struct vtap_object *before, json_t *resource)
@@ -208,12 +203,12 @@ static int subnet_is_apart(struct vtap_object *subnet, void *userdata)
 	    !vtap_prefix_overlaps(&other, &s->prefix))
 		return 0;
 	return vtap_call_fail(s->call, -EEXIST, "cidr", "overlaps with subnet %s (%s): choose another range",
-			      subnet->id, text_of(subnet->value, "cidr"));
+			      subnet->id, vtap_text(subnet->value, "cidr"));
 }
 
 static int put_subnet(struct vtap_call *call, const struct vtap_object *before, json_t *resource)
 {
-	const struct vtap_object *network = object_of(call, resource, "network");
+	const struct vtap_object *network = vtap_relate_object(call, resource, "network");
 	struct subnets s = {.call = call, .self = before};
 
 	if (!network || prefix_of(json_object_get(resource, "cidr"), &s.prefix) < 0)
@@ -241,7 +236,7 @@ static int find_other(struct vtap_object *object, void *userdata)
 /* One device is one place: two interfaces there would be mirrored as each other. */
 static int check_device(struct vtap_call *call, const struct vtap_object *before, const json_t *resource)
 {
-	const char *host = text_of(resource, "host"), *device = text_of(resource, "device");
+	const char *host = vtap_text(resource, "host"), *device = vtap_text(resource, "device");
 	struct device_use use = {.self = before};
 	char key[VTAP_OBJECTS_KEY_STRLEN];
 
@@ -260,7 +255,7 @@ static int check_plug(struct vtap_call *call, const struct vtap_object *before, 
 	/* By its MAC an interface is followed to where its guest has gone. */
 	static const char *const members[] = {"host", "device", "side", "mac"};
 
-	if (call->principal.system_admin || !text_of(resource, "host") || !text_of(resource, "device"))
+	if (call->principal.system_admin || !vtap_text(resource, "host") || !vtap_text(resource, "device"))
 		return 0;
 	for (size_t i = 0; i < VTAP_ARRAY_SIZE(members); i++)
 		if (!before || has_changed(before, resource, members[i]))
@@ -273,9 +268,9 @@ static int check_plug(struct vtap_call *call, const struct vtap_object *before, 
 
 static int put_interface(struct vtap_call *call, const struct vtap_object *before, json_t *resource)
 {
-	const struct vtap_object *subnet = object_of(call, resource, "subnet");
-	const char *network = text_of(resource, "network");
-	const char *of_subnet = subnet ? text_of(subnet->value, "network") : NULL;
+	const struct vtap_object *subnet = vtap_relate_object(call, resource, "subnet");
+	const char *network = vtap_text(resource, "network");
+	const char *of_subnet = subnet ? vtap_text(subnet->value, "network") : NULL;
 	int r;
 
 	if (of_subnet && network && strcmp(of_subnet, network) != 0)
@@ -324,7 +319,7 @@ int vtap_relate_put(struct vtap_call *call, const struct vtap_object *before, js
 	    {"session", vtap_relate_put_session},
 	};
 	const struct vtap_kind *kind = before ? before->kind : call->kind;
-	const char *project = text_of(resource, "project");
+	const char *project = vtap_text(resource, "project");
 	int r = 0;
 
 	if (!before && project)

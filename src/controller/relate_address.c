@@ -10,18 +10,6 @@
 #include "controller/call_private.h"
 #include "controller/resource.h"
 
-static const char *text_of(const json_t *resource, const char *name)
-{
-	return json_string_value(json_object_get(resource, name));
-}
-
-static const struct vtap_object *object_of(const struct vtap_call *call, const json_t *resource, const char *name)
-{
-	const char *id = text_of(resource, name);
-
-	return id ? vtap_objects_get(call->controller->objects, id) : NULL;
-}
-
 static bool has_changed(const struct vtap_object *before, const json_t *resource, const char *const *names)
 {
 	for (size_t i = 0; names[i]; i++)
@@ -57,18 +45,18 @@ static bool cidrs_have(const json_t *cidrs, const struct vtap_addr *a)
 /* An address of the subnet's IP version is in the subnet; one of the other version is in the network. */
 static int check_inside(struct vtap_call *call, const json_t *resource, const char *field, const struct vtap_addr *a)
 {
-	const struct vtap_object *subnet = object_of(call, resource, "subnet");
-	const struct vtap_object *network = object_of(call, resource, "network");
+	const struct vtap_object *subnet = vtap_relate_object(call, resource, "subnet");
+	const struct vtap_object *network = vtap_relate_object(call, resource, "network");
 	struct vtap_prefix prefix;
 
 	if (is_link_local(a))
 		return 0;
-	if (subnet && vtap_prefix_parse(text_of(subnet->value, "cidr"), &prefix) >= 0 &&
+	if (subnet && vtap_prefix_parse(vtap_text(subnet->value, "cidr"), &prefix) >= 0 &&
 	    prefix.addr.family == a->family)
 		return vtap_prefix_has(&prefix, a)
 			   ? 0
 			   : vtap_call_fail(call, -EINVAL, field, "must be inside subnet %s (%s)", subnet->id,
-					    text_of(subnet->value, "cidr"));
+					    vtap_text(subnet->value, "cidr"));
 	if (!network || cidrs_have(json_object_get(network->value, "cidrs"), a))
 		return 0;
 	return vtap_call_fail(call, -EINVAL, field, "must be inside one of the ranges of network %s", network->id);
@@ -100,7 +88,7 @@ static const struct vtap_object *other_holder(const struct vtap_call *call, cons
 static int check_addresses(struct vtap_call *call, const struct vtap_object *before, const json_t *resource,
 			   bool unique)
 {
-	const char *network = text_of(resource, "network");
+	const char *network = vtap_text(resource, "network");
 	const json_t *address;
 	char field[32], key[VTAP_OBJECTS_KEY_STRLEN];
 	size_t i;
@@ -132,7 +120,7 @@ int vtap_relate_put_interface_addresses(struct vtap_call *call, const struct vta
 {
 	static const char *const of_addresses[] = {"addresses", "network", "subnet", NULL};
 	static const char *const of_mac[] = {"mac", "subnet", NULL};
-	const char *subnet = text_of(resource, "subnet"), *mac = text_of(resource, "mac");
+	const char *subnet = vtap_text(resource, "subnet"), *mac = vtap_text(resource, "mac");
 	char key[VTAP_OBJECTS_KEY_STRLEN];
 	const struct vtap_object *other = NULL;
 	int r = 0;

@@ -13,11 +13,6 @@
 
 #define VNI_TRIES 64 /* random ones, before they are gone through one by one */
 
-static const char *text_of(const json_t *resource, const char *name)
-{
-	return json_string_value(json_object_get(resource, name));
-}
-
 static const struct vtap_object *get(const struct vtap_call *call, const char *id)
 {
 	return id ? vtap_objects_get(call->controller->objects, id) : NULL;
@@ -44,9 +39,9 @@ static bool has_source(const json_t *session, const char *id)
 /* The interface that gets a target's copies. */
 static const char *receiver_of(const struct vtap_call *call, const json_t *session)
 {
-	const struct vtap_object *target = get(call, text_of(session, "target"));
+	const struct vtap_object *target = get(call, vtap_text(session, "target"));
 
-	return target ? text_of(target->value, "interface") : NULL;
+	return target ? vtap_text(target->value, "interface") : NULL;
 }
 
 struct others { /* what is asked of the other sessions at an interface */
@@ -67,7 +62,7 @@ static const char *label_of(const struct vtap_call *call, const struct vtap_obje
 
 static bool is_exclusive(const json_t *session)
 {
-	const char *mode = session ? text_of(session, "mode") : NULL;
+	const char *mode = session ? vtap_text(session, "mode") : NULL;
 
 	return mode && strcmp(mode, "exclusive") == 0;
 }
@@ -121,8 +116,8 @@ static int check_interface(struct others *o)
 				      o->interface);
 	r = vtap_objects_referrers(objects, o->interface, vtap_kind_find("session"), number_differs, o);
 	if (r >= 0)
-		r = vtap_relate_check_quota(o->call, text_of(o->session, "project"), VTAP_QUOTA_SESSIONS_PER_INTERFACE,
-					    o->used, o->is_new ? 1 : 0);
+		r = vtap_relate_check_quota(o->call, vtap_text(o->session, "project"),
+					    VTAP_QUOTA_SESSIONS_PER_INTERFACE, o->used, o->is_new ? 1 : 0);
 	if (r >= 0)
 		r = vtap_objects_referrers(objects, o->interface, vtap_kind_find("target"), target_is_unused, o);
 	return r;
@@ -131,7 +126,7 @@ static int check_interface(struct others *o)
 /* An exclusive session takes packets from the later ones, and so from the sessions of the project whose interface it is. */
 static int check_mode(const struct others *o, const json_t *before, const struct vtap_object *source, bool is_new)
 {
-	const char *project = text_of(o->session, "project");
+	const char *project = vtap_text(o->session, "project");
 
 	if (!source->project || strcmp(source->project, project) == 0 || o->call->principal.system_admin ||
 	    !is_exclusive(o->session) || (!is_new && is_exclusive(before)))
@@ -146,7 +141,7 @@ static int check_source(struct others *o, const json_t *before, const char *sour
 {
 	struct vtap_call *call = o->call;
 	const struct vtap_object *object = get(call, source);
-	const char *project = text_of(o->session, "project");
+	const char *project = vtap_text(o->session, "project");
 	/* Those that were allowed once may stay: the resolver leaves them out. */
 	bool is_new = !has_source(before, source);
 	int r;
@@ -174,7 +169,7 @@ const char *vtap_relate_network_of(const struct vtap_controller *c, const char *
 {
 	const struct vtap_object *object = vtap_objects_get(c->objects, source);
 
-	return is_kind(object, "network") ? object->id : object ? text_of(object->value, "network") : NULL;
+	return is_kind(object, "network") ? object->id : object ? vtap_text(object->value, "network") : NULL;
 }
 
 static bool is_in_network(const struct vtap_call *call, const json_t *session, const char *network)
@@ -211,7 +206,7 @@ static int check_networks(struct vtap_call *call, const struct vtap_object *befo
 {
 	const struct vtap_objects *objects = call->controller->objects;
 	const struct vtap_kind *kind = vtap_kind_find("session");
-	const char *project = text_of(session, "project");
+	const char *project = vtap_text(session, "project");
 	const struct vtap_object *owner = get(call, project);
 	const json_t *source;
 	size_t i;
@@ -252,7 +247,7 @@ static int check_sources(struct vtap_call *call, const struct vtap_object *befor
 	size_t used = before ? source_count(before->value) : 0, i;
 	int r;
 
-	r = vtap_relate_check_quota(call, text_of(session, "project"), VTAP_QUOTA_SOURCES_PER_SESSION, used,
+	r = vtap_relate_check_quota(call, vtap_text(session, "project"), VTAP_QUOTA_SOURCES_PER_SESSION, used,
 				    growth(used, json_array_size(sources)));
 	json_array_foreach(sources, i, source)
 	{
@@ -302,10 +297,10 @@ static int check_target(struct vtap_call *call, const struct vtap_object *before
 {
 	const struct vtap_kind *kind = vtap_kind_find("session");
 	const struct vtap_objects *objects = call->controller->objects;
-	const char *target = text_of(session, "target"), *receiver = receiver_of(call, session);
-	const char *project = text_of(session, "project");
+	const char *target = vtap_text(session, "target"), *receiver = receiver_of(call, session);
+	const char *project = vtap_text(session, "project");
 	uint64_t used = 0;
-	bool is_new = !before || strcmp(text_of(before->value, "target"), target) != 0;
+	bool is_new = !before || strcmp(vtap_text(before->value, "target"), target) != 0;
 	int r = 0;
 
 	if (is_new)
@@ -323,12 +318,12 @@ static int check_target(struct vtap_call *call, const struct vtap_object *before
 
 static int check_filter(struct vtap_call *call, const struct vtap_object *before, const json_t *session)
 {
-	const char *filter = text_of(session, "filter"), *was = before ? text_of(before->value, "filter") : NULL;
+	const char *filter = vtap_text(session, "filter"), *was = before ? vtap_text(before->value, "filter") : NULL;
 
 	if (!filter || (was && strcmp(was, filter) == 0))
 		return 0;
 	return vtap_relate_check_quota(
-	    call, text_of(session, "project"), VTAP_QUOTA_SESSIONS_PER_FILTER,
+	    call, vtap_text(session, "project"), VTAP_QUOTA_SESSIONS_PER_FILTER,
 	    vtap_objects_referrer_count(call->controller->objects, filter, vtap_kind_find("session")), 1);
 }
 
@@ -343,7 +338,7 @@ static bool vni_is_free(const struct vtap_call *call, const char *project, uint3
 /* 0 is never assigned: some collectors take it for none. */
 static int vni_assign(struct vtap_call *call, json_t *session)
 {
-	const char *project = text_of(session, "project");
+	const char *project = vtap_text(session, "project");
 	json_t *encapsulation = json_copy(json_object_get(session, "encapsulation"));
 	uint32_t vni = 0;
 	bool found = false;
@@ -425,12 +420,12 @@ static int enabled_gets_no_source(struct vtap_object *session, void *userdata)
 
 int vtap_relate_put_target(struct vtap_call *call, const struct vtap_object *before, json_t *resource)
 {
-	const char *address = text_of(resource, "address"), *interface = text_of(resource, "interface");
-	const char *was = before ? text_of(before->value, "address") : NULL;
+	const char *address = vtap_text(resource, "address"), *interface = vtap_text(resource, "interface");
+	const char *was = before ? vtap_text(before->value, "address") : NULL;
 	struct others o = {.call = call, .interface = interface};
 
 	if (address && (!was || strcmp(was, address) != 0) && !call->principal.system_admin &&
-	    !vtap_relate_allows_target(call->controller, text_of(resource, "project"), address))
+	    !vtap_relate_allows_target(call->controller, vtap_text(resource, "project"), address))
 		return vtap_call_fail(call, -EACCES, "address",
 				      "is not in the project's allowed_target_cidrs: only a system admin can use it");
 	if (!before || !interface)

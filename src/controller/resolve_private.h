@@ -136,8 +136,3 @@ void vtap_endpoint_own(struct vtap_resolver *v, struct vtap_session_node *s, boo
 
 /* resolve_form.c */
 void vtap_form_done(struct vtap_form *f);
-
-static inline const char *vtap_text(const json_t *object, const char *key)
-{
-	return json_string_value(json_object_get(object, key));
-}

@@ -29,6 +29,9 @@ int vtap_relate_delete(struct vtap_call *call, struct vtap_change *change, struc
 /* Whether others use it: -EBUSY, naming them. */
 int vtap_relate_check_unused(struct vtap_call *call, const struct vtap_object *object);
 
+/* What a member of the resource refers to by its id; NULL: nothing. */
+const struct vtap_object *vtap_relate_object(const struct vtap_call *call, const json_t *resource, const char *name);
+
 /* relate_privilege.c */
 /* Whether it is a wire, or an interface that is a host's own device and not left to its project: for system admins to mirror. */
 bool vtap_relate_is_privileged(const struct vtap_object *source);

@@ -34,7 +34,7 @@ static const struct vtap_field rule_fields[] = {
     {},
 };
 
-static bool protocol_has_ports(int32_t protocol)
+bool vtap_protocol_has_ports(int32_t protocol)
 {
 	for (size_t i = 0; i < VTAP_ARRAY_SIZE(protocols_with_ports); i++)
 		if (protocols_with_ports[i] == protocol)
@@ -58,7 +58,7 @@ static int check_ports(const struct vtap_place *p, const struct vtap_rule *rule)
 
 		if (ranges[i].first == 0 && ranges[i].last == UINT16_MAX)
 			continue;
-		if (!protocol_has_ports(rule->protocol))
+		if (!vtap_protocol_has_ports(rule->protocol))
 			return vtap_place_fail(&member, -EINVAL,
 					       "ports need protocol tcp, udp or sctp (also udplite, dccp)");
 	}

@@ -97,6 +97,12 @@ struct vtap_kind {
 extern const struct vtap_attribute vtap_attributes_common[];
 /* All kinds; ends with a NULL name. */
 extern const struct vtap_kind vtap_kinds[];
+/* An object's member as text; NULL: it is absent, or no text. */
+static inline const char *vtap_text(const json_t *object, const char *member)
+{
+	return json_string_value(json_object_get(object, member));
+}
+
 /* Roles: viewer 1, operator 2, admin 3; a higher one may do all that a lower one may. */
 extern const struct vtap_word vtap_role_words[];
 /* By name ("session"), by plural, or by a well-formed id; NULL. */
@@ -164,4 +170,3 @@ struct vtap_selector {
 bool vtap_selector_is_one(const char *text); /* begins with "tag:": is to be parsed as a selector */
 /* -EINVAL with a sentence in *reterr, without a field. */
 int vtap_selector_parse(const char *text, struct vtap_selector *ret, struct vtap_error *reterr);
-bool vtap_selector_matches(const struct vtap_selector *s, const json_t *tags);

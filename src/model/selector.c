@@ -48,10 +48,3 @@ int vtap_selector_parse(const char *text, struct vtap_selector *ret, struct vtap
 	*ret = s;
 	return 0;
 }
-
-bool vtap_selector_matches(const struct vtap_selector *s, const json_t *tags)
-{
-	const char *value = json_string_value(json_object_get(tags, s->key));
-
-	return value && (s->any_value || strcmp(value, s->value) == 0);
-}

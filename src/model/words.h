@@ -25,6 +25,9 @@ extern const struct vtap_word vtap_ethertype_words[]; /* numbers VTAP_ETHERTYPE_
 #define VTAP_ETHERTYPE_MIN 0x0600 /* below, the field is a length */
 #define VTAP_ETHERTYPE_MAX 0xffff
 
+/* Whether rules of that IP protocol can have ports. */
+bool vtap_protocol_has_ports(int32_t protocol);
+
 /* For tables of fields whose member is an int32_t. Ethertypes of VLAN tags are refused: they are taken behind the tags. */
 int vtap_words_read_protocol(const struct vtap_place *p, const struct vtap_field *f, void *object);
 int vtap_words_read_ethertype(const struct vtap_place *p, const struct vtap_field *f, void *object);

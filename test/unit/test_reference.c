@@ -172,26 +172,6 @@ static void test_limits_of_selectors(void **state)
 	assert_int_equal(vtap_selector_parse("tag:", &s, NULL), -EINVAL);
 }
 
-static void test_matches(void **state)
-{
-	static const struct {
-		const char *selector;
-		bool matches;
-	} rows[] = {
-	    {"tag:role=web", true}, {"tag:role=Web", false}, {"tag:role=", false}, {"tag:role", true},
-	    {"tag:empty=", true},   {"tag:empty", true},     {"tag:other", false}, {"tag:rol", false},
-	};
-	json_auto_t *tags = unit_json("{'role': 'web', 'empty': ''}");
-
-	for (size_t i = 0; i < VTAP_ARRAY_SIZE(rows); i++) {
-		struct vtap_selector s;
-
-		assert_int_equal(vtap_selector_parse(rows[i].selector, &s, NULL), 0);
-		assert_int_equal(vtap_selector_matches(&s, tags), rows[i].matches);
-		assert_false(vtap_selector_matches(&s, NULL));
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -200,7 +180,6 @@ int main(void)
 	    cmocka_unit_test(test_references),
 	    cmocka_unit_test(test_selectors),
 	    cmocka_unit_test(test_limits_of_selectors),
-	    cmocka_unit_test(test_matches),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
