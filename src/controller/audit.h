@@ -5,7 +5,7 @@
  * The audit log: one entry for every write that was committed or refused, for what acts beyond the store (captures, checks),
  * for every request that was refused for who it came from, and for what the HTTP server refuses of a write by somebody who is
  * known; under "audit/TIME", never changed, deleted when older than the
- * retention. An entry has the project of the object that it is about. Floods of refusals are counted, see audit_refusals.h: the
+ * retention, or the oldest of too many. An entry has the project of the object that it is about. Floods of refusals are counted, see audit_refusals.h: the
  * counts are entries, too.
  */
 
@@ -14,6 +14,8 @@
 #define VTAP_AUDIT_ENTRY_MAX_BYTES (128U << 10) /* resources that would make it larger are left out */
 #define VTAP_AUDIT_RETENTION_DAYS 365 /* unless told otherwise */
 #define VTAP_AUDIT_RETENTION_MAX_DAYS 3650
+#define VTAP_AUDIT_MAX_MIB 4096U /* unless told otherwise; then the oldest entries go */
+#define VTAP_AUDIT_MAX_MAX_MIB 1048576U
 
 struct vtap_audit;
 

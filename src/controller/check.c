@@ -231,6 +231,11 @@ static int ask(struct check *c, struct probe *p)
 	const struct vtap_report_host *report = vtap_reports_host(reports, p->host);
 	int r;
 
+	/* First of all: finding a packet means to read what all sessions of the source have. */
+	if (!report || vtap_reports_silent_s(reports, report) >= VTAP_STATE_AWAY_S) {
+		set_only_hop(p, "source", "failed", "the host's agent has not been heard for a while");
+		return 0;
+	}
 	r = find_packet(c, p);
 	if (r == -ENOENT) {
 		set_only_hop(p, "filter", "failed", "no packet was found that the session takes on this interface");
@@ -238,10 +243,6 @@ static int ask(struct check *c, struct probe *p)
 	}
 	if (r < 0)
 		return r;
-	if (!report || vtap_reports_silent_s(reports, report) >= VTAP_STATE_AWAY_S) {
-		set_only_hop(p, "source", "failed", "the host's agent has not been heard for a while");
-		return 0;
-	}
 	r = vtap_feed_request_make(c->feed, p->host, "probe", request_members(c, p), VTAP_CHECK_S, on_answered, p,
 				   &p->request);
 	if (r < 0)

@@ -20,6 +20,7 @@ struct vtap_controller_options { /* texts are borrowed from the command line */
 	bool memory; /* store in memory: for tests */
 	bool insecure_listen;
 	unsigned audit_retention_days;
+	uint64_t audit_max_bytes; /* of its keys and entries */
 };
 
 struct vtap_controller {

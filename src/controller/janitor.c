@@ -24,12 +24,16 @@ struct vtap_janitor {
 	sd_event_source *timer; /* owned */
 	struct vtap_write write;
 	bool busy; /* the write is queued */
+	bool believes; /* the clock */
 	int64_t now_s;
 	struct vtap_janitor_clock clock;
 	int64_t written_s; /* what the store has of it */
 	char keys[AUDIT_KEYS_MAX + DUE_KEYS_MAX]
 		 [VTAP_STORE_KEY_MAX_BYTES + 1]; /* of the audit log, or "due/SECONDS/KEY" */
 	size_t count;
+	char measured[VTAP_STORE_KEY_MAX_BYTES + 1]; /* up to this key the audit log takes: */
+	uint64_t audit_bytes, going_bytes; /* and so many of them go with this write */
+	bool told; /* that entries go before their time */
 };
 
 static void key_add(struct vtap_janitor *j, const char *key)
@@ -42,17 +46,66 @@ static bool is_due(const char *key, int64_t *ret_seconds)
 	return sscanf(key, "due/%" SCNd64, ret_seconds) == 1;
 }
 
-/* Keys sort by time: the first that is young enough ends it. */
-static int visit_audit(const struct vtap_store_item *item, void *userdata)
+static uint64_t size_of(const struct vtap_store_item *item)
+{
+	return strlen(item->key) + item->value_bytes;
+}
+
+static int visit_size(const struct vtap_store_item *item, void *userdata)
 {
 	struct vtap_janitor *j = userdata;
+
+	snprintf(j->measured, sizeof(j->measured), "%s", item->key);
+	j->audit_bytes += size_of(item);
+	return 0;
+}
+
+/* A page of what was not measured yet, of a whole log after the start. Returns whether there is more. */
+static bool measure(struct vtap_janitor *j)
+{
+	char after[sizeof(j->measured)];
+
+	memcpy(after, j->measured, sizeof(after));
+	return vtap_store_page(j->controller->store, "audit/", *after ? after : NULL, VTAP_STORE_PAGE_MAX, visit_size,
+			       j) == VTAP_STORE_PAGE_MAX;
+}
+
+static bool is_too_much(const struct vtap_janitor *j)
+{
+	return j->audit_bytes - j->going_bytes > j->controller->options->audit_max_bytes;
+}
+
+static bool is_too_old(const struct vtap_janitor *j, const char *key)
+{
 	int64_t retention_s = (int64_t)j->controller->options->audit_retention_days * 86400;
 	uint64_t microseconds;
 
-	if (sscanf(item->key, "audit/%16" SCNu64, &microseconds) != 1)
-		return 0;
-	if ((int64_t)(microseconds / 1000000U) >= j->now_s - retention_s)
+	return j->believes && sscanf(key, "audit/%16" SCNu64, &microseconds) == 1 &&
+	       (int64_t)(microseconds / 1000000U) < j->now_s - retention_s;
+}
+
+static void tell_of_size(struct vtap_janitor *j)
+{
+	if (!j->told)
+		vtap_log(VTAP_LOG_WARNING,
+			 "the audit log takes more than %" PRIu64 " MiB: its oldest entries go before their time "
+			 "(--audit-max)",
+			 j->controller->options->audit_max_bytes >> 20);
+	j->told = true;
+}
+
+/* Keys sort by time: the first that may stay ends it. */
+static int visit_audit(const struct vtap_store_item *item, void *userdata)
+{
+	struct vtap_janitor *j = userdata;
+	bool old = is_too_old(j, item->key);
+
+	if (!old && !is_too_much(j))
 		return -ECANCELED;
+	if (!old)
+		tell_of_size(j);
+	if (strcmp(item->key, j->measured) <= 0)
+		j->going_bytes += size_of(item);
 	key_add(j, item->key);
 	return 0;
 }
@@ -167,6 +220,7 @@ static void done(int r, void *userdata)
 	j->busy = false;
 	if (r < 0)
 		return;
+	j->audit_bytes -= j->going_bytes;
 	j->written_s = j->clock.believed_s;
 	look(j);
 }
@@ -178,11 +232,13 @@ static void look(struct vtap_janitor *j)
 	if (j->busy)
 		return;
 	j->count = 0;
+	j->going_bytes = 0;
 	j->now_s = time(NULL);
-	if (may_delete(j)) {
-		(void)vtap_store_page(store, "audit/", NULL, AUDIT_KEYS_MAX, visit_audit, j);
+	j->believes = may_delete(j);
+	/* What is too much goes whatever the clock says. */
+	(void)vtap_store_page(store, "audit/", NULL, AUDIT_KEYS_MAX, visit_audit, j);
+	if (j->believes)
 		(void)vtap_store_page(store, "due/", NULL, DUE_KEYS_MAX, visit_due, j);
-	}
 	if (j->count == 0 && llabs(j->clock.believed_s - j->written_s) < CLOCK_WRITE_S)
 		return;
 	j->busy = true;
@@ -192,10 +248,11 @@ static void look(struct vtap_janitor *j)
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
+	bool more = measure(userdata);
 	int r;
 
 	look(userdata);
-	r = sd_event_source_set_time_relative(source, ROUND_USEC);
+	r = sd_event_source_set_time_relative(source, more ? 0 : ROUND_USEC);
 	return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 

@@ -32,6 +32,7 @@ enum option_key {
 	OPTION_RESTORE,
 	OPTION_STORE,
 	OPTION_AUDIT_RETENTION,
+	OPTION_AUDIT_MAX,
 };
 
 struct arguments {
@@ -48,6 +49,7 @@ static const struct argp_option options[] = {
     {"insecure-listen", OPTION_INSECURE_LISTEN, NULL, 0, "Allow plain HTTP on other addresses than loopback", 0},
     {"bootstrap-key", OPTION_BOOTSTRAP_KEY, "FILE", 0, "Write an access key of a system admin to FILE, for scripts", 0},
     {"audit-retention", OPTION_AUDIT_RETENTION, "DAYS", 0, "Delete audit entries that are older (365)", 0},
+    {"audit-max", OPTION_AUDIT_MAX, "MIB", 0, "Delete the oldest audit entries when all take more (4096)", 0},
     {"store", OPTION_STORE, "sqlite|memory", 0, "Where to keep everything; memory forgets it at the end (sqlite)", 0},
     {"backup", OPTION_BACKUP, "FILE", 0, "Copy the store to FILE and its key file, encrypted, to FILE.key; then end",
      0},
@@ -71,6 +73,16 @@ static void parse_retention(struct argp_state *state, struct arguments *argument
 		argp_error(state, "--audit-retention must be a number of days from 1 to %d, not %s",
 			   VTAP_AUDIT_RETENTION_MAX_DAYS, value);
 	arguments->controller.audit_retention_days = days;
+}
+
+static void parse_audit_max(struct argp_state *state, struct arguments *arguments, const char *value)
+{
+	uint32_t mib = 0;
+
+	if (vtap_parse_u32(value, 1, VTAP_AUDIT_MAX_MAX_MIB, &mib) < 0)
+		argp_error(state, "--audit-max must be a number of MiB from 1 to %u, not %s", VTAP_AUDIT_MAX_MAX_MIB,
+			   value);
+	arguments->controller.audit_max_bytes = (uint64_t)mib << 20;
 }
 
 static void check(struct argp_state *state, const struct arguments *arguments)
@@ -108,6 +120,9 @@ static error_t on_option(int key, char *value, struct argp_state *state)
 		return 0;
 	case OPTION_AUDIT_RETENTION:
 		parse_retention(state, arguments, value);
+		return 0;
+	case OPTION_AUDIT_MAX:
+		parse_audit_max(state, arguments, value);
 		return 0;
 	case OPTION_STORE:
 		parse_store(state, arguments, value);
@@ -221,7 +236,8 @@ int main(int argc, char **argv)
 	struct arguments arguments = {
 	    .controller = {.listen = LISTEN_DEFAULT,
 			   .state_dir = STATE_DIR_DEFAULT,
-			   .audit_retention_days = VTAP_AUDIT_RETENTION_DAYS},
+			   .audit_retention_days = VTAP_AUDIT_RETENTION_DAYS,
+			   .audit_max_bytes = (uint64_t)VTAP_AUDIT_MAX_MIB << 20},
 	};
 	struct vtap_error e = {};
 	int r;

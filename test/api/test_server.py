@@ -91,6 +91,7 @@ class Start(ServerCase):
         for arguments, text in ((["--listen", "nowhere"], "--listen"), (["--listen", "0.0.0.0:0"], "--insecure-listen"),
                                 (["--listen", "[::]:0"], "--insecure-listen"), (["--store", "paper"], "--store"),
                                 (["--audit-retention", "0"], "--audit-retention"), (["--audit-retention", "3651"], "3650"),
+                                (["--audit-max", "0"], "--audit-max"), (["--audit-max", "1048577"], "1048576"),
                                 (["--key", "x"], "--certificate"), (["--certificate", "x"], "--key"), (["more"], "more"),
                                 (["--backup", "a", "--restore", "b"], "only one"), (["--nothing"], "nothing")):
             done = self.run_program("--state-dir", self.temporary("state"), *arguments)
@@ -99,7 +100,8 @@ class Start(ServerCase):
             self.assertNotIn("password", done.stdout)
 
     def test_insecure_listen(self):
-        controller = self.controller(store="memory", listen="0.0.0.0:0", options=["--insecure-listen", "--audit-retention", "3650"])
+        controller = self.controller(store="memory", listen="0.0.0.0:0", options=["--insecure-listen", "--audit-retention", "3650",
+                                                                                          "--audit-max", "1048576"])
         self.assertEqual(self.allowed(controller), [])
 
     def allowed(self, controller):

@@ -32,8 +32,10 @@ static void parts_new(struct core *core)
 {
 	struct vtap_controller *c = &core->controller;
 
-	core->options = (struct vtap_controller_options){
-	    .listen = "127.0.0.1:0", .memory = true, .audit_retention_days = VTAP_AUDIT_RETENTION_DAYS};
+	core->options = (struct vtap_controller_options){.listen = "127.0.0.1:0",
+							 .memory = true,
+							 .audit_retention_days = VTAP_AUDIT_RETENTION_DAYS,
+							 .audit_max_bytes = (uint64_t)VTAP_AUDIT_MAX_MIB << 20};
 	c->options = &core->options;
 	assert_int_equal(vtap_crypto_init(), 0);
 	assert_true(sd_event_new(&c->event) >= 0);

@@ -75,6 +75,32 @@ static void test_expired(void **state)
 	core_end(&core);
 }
 
+#define ENTRY_BYTES (sizeof("audit/") - 1 + 20 + 2) /* of fill() */
+
+/* Young entries go, too, when there are too many: the oldest, and no more than is needed. */
+static void test_a_log_that_is_too_large(void **state)
+{
+	const uint64_t now_us = (uint64_t)time(NULL) * 1000000U;
+
+	for (unsigned more = 0; more < 2; more++) {
+		VTAP_CLEANUP(vtap_janitor_freep) struct vtap_janitor *j = NULL;
+		struct core core;
+
+		core_begin(&core);
+		fill_many(&core, (struct filling){"audit/", 16, now_us - 5, "", 0}, 30 * more);
+		fill_many(&core, (struct filling){"audit/", 16, now_us, "", 0}, 900);
+		core.options.audit_max_bytes = 900 * ENTRY_BYTES;
+		assert_int_equal(vtap_janitor_new(&core.controller, &j), 0);
+		assert_true(sd_event_run(core.controller.event, 10000000) > 0);
+		while (count(&core, "audit/") > 900)
+			assert_true(sd_event_run(core.controller.event, 10000000) > 0);
+		while (sd_event_run(core.controller.event, 0) > 0)
+			;
+		assert_int_equal(count(&core, "audit/"), 900);
+		core_end(&core);
+	}
+}
+
 #define NAME "void/host-00000000000000000"
 
 struct renewal {
@@ -183,9 +209,10 @@ static void test_a_clock_that_is_ahead(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_expired), cmocka_unit_test(test_put_anew),
-					   cmocka_unit_test(test_whether_a_clock_is_believed),
-					   cmocka_unit_test(test_a_clock_that_is_ahead)};
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_expired), cmocka_unit_test(test_a_log_that_is_too_large),
+	    cmocka_unit_test(test_put_anew), cmocka_unit_test(test_whether_a_clock_is_believed),
+	    cmocka_unit_test(test_a_clock_that_is_ahead)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
