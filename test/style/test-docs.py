@@ -83,6 +83,17 @@ class Docs(unittest.TestCase):
         self.check_unit(self.agent, self.service)
         self.check_unit(self.controller, self.controller_service)
 
+    def test_decisions_are_numbered(self):
+        """1, 2, 3 ..., each page's heading as its name; every number that a page refers to is there."""
+        pages = sorted((ROOT / "docs" / "adr").glob("*.md"))
+        self.assertEqual([int(page.name[:4]) for page in pages], list(range(1, len(pages) + 1)))
+        for page in pages:
+            self.assertRegex(page.read_text(), rf"\A# {int(page.name[:4])}\. ")
+        for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+            for number, name in re.findall(r"\[ADR (\d+)\]\((?:docs/|\.\./)?(?:adr/)?([\w-]+\.md)\)", page.read_text()):
+                with self.subTest(page=page.name, number=number):
+                    self.assertIn((int(number), name), [(int(each.name[:4]), each.name) for each in pages])
+
 
 if __name__ == "__main__":
     Docs.controller_service = sys.argv.pop()

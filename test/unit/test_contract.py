@@ -67,8 +67,7 @@ def expected_value(attribute, dump):
 def may_be_null(attribute):
     if attribute["name"] == "project" and attribute["computed"]:
         return True
-    return not (attribute["required"] or attribute["computed"] or attribute["list"] or attribute["type"] == "object" or
-                attribute["default"] is not None)
+    return not (attribute["required"] or attribute["computed"] or attribute["type"] == "object" or attribute["default"] is not None)
 
 
 def expected(attribute, dump):
