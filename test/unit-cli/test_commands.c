@@ -285,24 +285,24 @@ static void test_login_leaves_keys_alone(void **state)
 	for (size_t n = 0; n < VTAP_ARRAY_SIZE(texts); n++) {
 		VTAP_CLEANUP(vtap_profile_done) struct vtap_profile kept = {};
 		VTAP_CLEANUP(fake_end) struct fake f;
-		const char *path = file(texts[n]);
 		char said[512];
 		struct stat before, after;
 
-		assert_int_equal(chmod(path, 0600), 0);
-		assert_int_equal(stat(path, &before), 0);
+		file(texts[n]);
+		assert_int_equal(chmod(file_path, 0600), 0);
+		assert_int_equal(stat(file_path, &before), 0);
 		fake_begin(&f, NULL);
-		f.settings.profile_path = strdup(path);
-		assert_int_equal(vtap_profile_read(path, &f.settings.profile, NULL), 0);
+		f.settings.profile_path = strdup(file_path);
+		assert_int_equal(vtap_profile_read(file_path, &f.settings.profile, NULL), 0);
 		assert_int_equal(RUN(&f, "login", "--user", "bob"), VTAP_EXIT_USAGE);
 		snprintf(said, sizeof(said),
 			 "vtap: %s holds an access key, and a login does not write to it: name another file for the "
 			 "token with --profile-file or VTAP_PROFILE, or unset VTAP_PROFILE\n",
-			 path);
+			 file_path);
 		fake_says(&f, "", said);
-		assert_int_equal(stat(path, &after), 0);
+		assert_int_equal(stat(file_path, &after), 0);
 		assert_int_equal(before.st_ino, after.st_ino);
-		assert_int_equal(vtap_profile_read(path, &kept, NULL), 0);
+		assert_int_equal(vtap_profile_read(file_path, &kept, NULL), 0);
 		assert_string_equal(kept.secret_access_key, "b");
 	}
 }
