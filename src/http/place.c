@@ -41,12 +41,13 @@ static struct vtap_http_holder *holder_get(struct vtap_http_places *p, const cha
 	return h;
 }
 
+/* Of those with most, who has been there longest, which is the last: nobody who keeps his place keeps newcomers out. */
 static struct vtap_http_holder *heaviest(const struct vtap_http_places *p)
 {
 	struct vtap_http_holder *most = p->holders;
 
 	for (struct vtap_http_holder *h = p->holders; h; h = h->next)
-		if (h->count > most->count)
+		if (h->count >= most->count)
 			most = h;
 	return most;
 }

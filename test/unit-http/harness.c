@@ -28,10 +28,17 @@ struct vtap_http_server *server_listen(struct vtap_http_server_options options, 
 
 int client_connect(const struct vtap_http_server *s)
 {
+	return client_connect_from(s, 1);
+}
+
+int client_connect_from(const struct vtap_http_server *s, uint8_t host)
+{
 	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(vtap_http_server_port(s))};
+	struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK - 1 + host)};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&from, sizeof(from)), 0);
 	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof(to)), 0);
 	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);

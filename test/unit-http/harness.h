@@ -34,6 +34,8 @@ struct vtap_http_server *server_listen(struct vtap_http_server_options options, 
 
 /* Not blocking. */
 int client_connect(const struct vtap_http_server *s);
+/* The same from 127.0.0.HOST. */
+int client_connect_from(const struct vtap_http_server *s, uint8_t host);
 /*
  * Lets the server work until the client's socket has one of the events, at most for wait_ms. Returns what it has. The server
  * runs only when it asks for it, by its descriptor or its timeout: a run too many would hide that it forgot to ask.

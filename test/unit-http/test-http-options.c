@@ -414,6 +414,30 @@ static void test_limit_of_the_unknown(void **state)
 	}
 }
 
+#define PLACES 5
+
+/* One idle connection each from as many addresses as there are places: whoever comes then takes that of the first. */
+static void test_limit_of_many_addresses(void **state)
+{
+	VTAP_CLEANUP(vtap_http_server_freep)
+	struct vtap_http_server *s =
+	    server_new((struct vtap_http_server_options){.limits = {[VTAP_HTTP_UNKNOWN] = {.max = PLACES}}});
+	static const char request[] = "GET /each HTTP/1.1\r\nHost: a\r\n\r\n";
+	int fds[PLACES + 2];
+	char reply[REPLY_BYTES];
+
+	for (uint8_t i = 0; i < VTAP_ARRAY_SIZE(fds); i++) {
+		fds[i] = client_connect_from(s, (uint8_t)(i + 1));
+		client_send(s, fds[i], request, strlen(request));
+		client_receive_until(s, fds[i], "\r\n\r\n0", reply);
+		assert_true(has_status(reply, 200));
+	}
+	for (size_t i = 0; i < VTAP_ARRAY_SIZE(fds) - PLACES; i++)
+		assert_int_equal(client_receive(s, fds[i], reply), 0);
+	for (size_t i = 0; i < VTAP_ARRAY_SIZE(fds); i++)
+		assert_int_equal(close(fds[i]), 0);
+}
+
 /* A connection without a request ends; one that has had a request has the time of the option. */
 static void test_idle_connections(void **state)
 {
@@ -519,14 +543,14 @@ static void test_bad_options(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_what_a_handler_sees),  cmocka_unit_test(test_bad_targets),
-	    cmocka_unit_test(test_what_a_handler_says),  cmocka_unit_test(test_problems),
-	    cmocka_unit_test(test_limit_of_a_route),     cmocka_unit_test(test_refused_bodies_keep_the_connection),
-	    cmocka_unit_test(test_limit_of_discarding),  cmocka_unit_test(test_framing),
-	    cmocka_unit_test(test_limit_of_all_bodies),  cmocka_unit_test(test_limit_of_an_address),
-	    cmocka_unit_test(test_limit_of_the_unknown), cmocka_unit_test(test_idle_connections),
-	    cmocka_unit_test(test_limit_of_the_query),   cmocka_unit_test(test_stuck_connections_end),
-	    cmocka_unit_test(test_bad_options),
+	    cmocka_unit_test(test_what_a_handler_sees),     cmocka_unit_test(test_bad_targets),
+	    cmocka_unit_test(test_what_a_handler_says),     cmocka_unit_test(test_problems),
+	    cmocka_unit_test(test_limit_of_a_route),        cmocka_unit_test(test_refused_bodies_keep_the_connection),
+	    cmocka_unit_test(test_limit_of_discarding),     cmocka_unit_test(test_framing),
+	    cmocka_unit_test(test_limit_of_all_bodies),     cmocka_unit_test(test_limit_of_an_address),
+	    cmocka_unit_test(test_limit_of_many_addresses), cmocka_unit_test(test_limit_of_the_unknown),
+	    cmocka_unit_test(test_idle_connections),        cmocka_unit_test(test_limit_of_the_query),
+	    cmocka_unit_test(test_stuck_connections_end),   cmocka_unit_test(test_bad_options),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
