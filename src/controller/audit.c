@@ -14,6 +14,7 @@
 #include "model/value.h"
 
 #define MEMBERS_HIDDEN "chunks"
+#define KEY_END_US 9999999999999999ULL /* the last that keys have digits for */
 #define LOOK_USEC 10000000ULL /* how often it is looked whether to tell of what was left out */
 
 struct vtap_audit {
@@ -60,6 +61,31 @@ struct vtap_audit *vtap_audit_free(struct vtap_audit *a)
 	vtap_refusals_free(a->refusals);
 	free(a);
 	return NULL;
+}
+
+static int visit_nothing(const struct vtap_store_item *item, void *userdata)
+{
+	return 0;
+}
+
+/* Keys are found in their order from any one on: the newest by halves. */
+int vtap_audit_load(struct vtap_controller *c)
+{
+	uint64_t oldest_us = 0, end_us = KEY_END_US;
+
+	while (oldest_us < end_us) {
+		uint64_t middle_us = oldest_us + (end_us - oldest_us) / 2;
+		char after[64];
+		ssize_t n;
+
+		snprintf(after, sizeof(after), "audit/%016" PRIu64 "9999", middle_us);
+		n = vtap_store_page(c->store, "audit/", after, 1, visit_nothing, NULL);
+		if (n < 0)
+			return (int)n;
+		*(n > 0 ? &oldest_us : &end_us) = middle_us + (n > 0);
+	}
+	c->audit->last_us = oldest_us;
+	return 0;
 }
 
 /* Microseconds in 16 digits, and four random ones, in case that the clock was set back: no entry ever replaces another. */

@@ -22,6 +22,8 @@ struct vtap_audit;
 int vtap_audit_new(struct vtap_controller *c, struct vtap_audit **ret_audit);
 struct vtap_audit *vtap_audit_free(struct vtap_audit *a);
 VTAP_DEFINE_CLEANUP(struct vtap_audit *, vtap_audit_free);
+/* Looks in the store for the newest entry: those to come sort behind it, also if the clock was ahead when it was made. */
+int vtap_audit_load(struct vtap_controller *c);
 /* Writes at once what is queued, or only counted yet: before the other parts end. */
 void vtap_audit_end(struct vtap_audit *a);
 

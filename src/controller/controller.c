@@ -72,6 +72,8 @@ static int parts_load(struct vtap_controller *c, struct vtap_error *reterr)
 	r = vtap_writer_load(c);
 	if (r >= 0)
 		r = vtap_rules_load(c);
+	if (r >= 0)
+		r = vtap_audit_load(c);
 	if (r < 0)
 		return vtap_error_set(reterr, r, 0, "", "the store cannot be read: %s", strerror(-r));
 	r = vtap_access_new(c, &c->access);

@@ -79,6 +79,7 @@ void core_read(struct core *core, const struct core *from)
 	core->controller.store = from->controller.store;
 	assert_int_equal(vtap_writer_load(&core->controller), 0);
 	assert_int_equal(vtap_rules_load(&core->controller), 0);
+	assert_int_equal(vtap_audit_load(&core->controller), 0);
 }
 
 void core_read_end(struct core *core)

@@ -53,6 +53,23 @@ static ssize_t count(struct core *core, const char *prefix)
 	return vtap_store_page(core->controller.store, prefix, NULL, 1000, count_item, NULL);
 }
 
+static void drain(struct core *core)
+{
+	while (sd_event_run(core->controller.event, 0) > 0)
+		;
+}
+
+/* A new one, when it has looked for the first time: what it deletes is queued. */
+static struct vtap_janitor *janitor_that_looked(struct core *core)
+{
+	struct vtap_janitor *j = NULL;
+
+	drain(core);
+	assert_int_equal(vtap_janitor_new(&core->controller, &j), 0);
+	assert_true(sd_event_run(core->controller.event, 10000000) > 0); /* nothing but its timer */
+	return j;
+}
+
 static void test_expired(void **state)
 {
 	VTAP_CLEANUP(vtap_janitor_freep) struct vtap_janitor *j = NULL;
@@ -94,10 +111,63 @@ static void test_a_log_that_is_too_large(void **state)
 		assert_true(sd_event_run(core.controller.event, 10000000) > 0);
 		while (count(&core, "audit/") > 900)
 			assert_true(sd_event_run(core.controller.event, 10000000) > 0);
-		while (sd_event_run(core.controller.event, 0) > 0)
-			;
+		drain(&core);
 		assert_int_equal(count(&core, "audit/"), 900);
 		core_end(&core);
+	}
+}
+
+/*
+ * Entries that come late, as the clock was ahead before: that they were not measured makes no log too large of one that is
+ * small, neither while they go nor afterwards.
+ */
+static void test_an_entry_of_the_future(void **state)
+{
+	VTAP_CLEANUP(vtap_janitor_freep) struct vtap_janitor *j = NULL;
+	const uint64_t now_s = (uint64_t)time(NULL), kept_s = VTAP_AUDIT_RETENTION_DAYS * 86400U;
+	struct core core;
+
+	core_begin(&core);
+	fill_many(&core, (struct filling){"audit/", 16, (now_s + 3600) * 1000000U, "", 0}, 30);
+	j = janitor_that_looked(&core);
+	fill_many(&core, (struct filling){"audit/", 16, (now_s - kept_s - 100) * 1000000U, "", 0}, OLD);
+	while (count(&core, "audit/") > 30)
+		assert_true(sd_event_run(core.controller.event, 10000000) > 0);
+	drain(&core);
+	assert_int_equal(count(&core, "audit/"), 30);
+	core_end(&core);
+}
+
+static int put_audit(struct vtap_change *c, void *userdata)
+{
+	return vtap_change_put_key(c, userdata, "{}", 2);
+}
+
+static int add_own(struct vtap_change *c, void *userdata)
+{
+	return vtap_audit_add_own(c, "test", NULL, NULL);
+}
+
+/* Whatever the clock was in an earlier life: new entries sort behind the old ones. */
+static void test_entries_keep_their_order(void **state)
+{
+	const uint64_t now_us = (uint64_t)time(NULL) * 1000000U;
+	const uint64_t before_us[] = {1, now_us - 5, now_us + 86400000000U, 4102444800000000U};
+
+	for (size_t i = 0; i < VTAP_ARRAY_SIZE(before_us); i++) {
+		struct core first, second;
+		char key[64];
+
+		core_begin(&first);
+		snprintf(key, sizeof(key), "audit/%016" PRIu64 "9999", before_us[i]);
+		assert_int_equal(core_write(&first, put_audit, key, false), 0);
+		core_read(&second, &first);
+		for (unsigned k = 0; k < 3; k++)
+			assert_int_equal(core_write(&second, add_own, NULL, false), 0);
+		assert_int_equal(count(&first, "audit/"), 4);
+		assert_int_equal(vtap_store_page(first.controller.store, "audit/", key, 10, count_item, NULL), 3);
+		core_read_end(&second);
+		core_end(&first);
 	}
 }
 
@@ -191,12 +261,9 @@ static void test_a_clock_that_is_ahead(void **state)
 	snprintf(text, sizeof(text), "%" PRIu64, now_s - 2 * 86400);
 	assert_int_equal(core_write(&core, put_clock, text, false), 0);
 	for (unsigned i = 0; i < 2; i++) {
-		VTAP_CLEANUP(vtap_janitor_freep) struct vtap_janitor *j = NULL;
+		VTAP_CLEANUP(vtap_janitor_freep) struct vtap_janitor *j = janitor_that_looked(&core);
 
-		assert_int_equal(vtap_janitor_new(&core.controller, &j), 0);
-		assert_true(sd_event_run(core.controller.event, 10000000) > 0); /* it looks */
-		while (sd_event_run(core.controller.event, 0) > 0)
-			;
+		drain(&core);
 		assert_int_equal(count(&core, "due/"), 30);
 		assert_int_equal(count(&core, "void/"), 30);
 	}
@@ -209,10 +276,13 @@ static void test_a_clock_that_is_ahead(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_expired), cmocka_unit_test(test_a_log_that_is_too_large),
-	    cmocka_unit_test(test_put_anew), cmocka_unit_test(test_whether_a_clock_is_believed),
-	    cmocka_unit_test(test_a_clock_that_is_ahead)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_expired),
+					   cmocka_unit_test(test_a_log_that_is_too_large),
+					   cmocka_unit_test(test_an_entry_of_the_future),
+					   cmocka_unit_test(test_entries_keep_their_order),
+					   cmocka_unit_test(test_put_anew),
+					   cmocka_unit_test(test_whether_a_clock_is_believed),
+					   cmocka_unit_test(test_a_clock_that_is_ahead)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
