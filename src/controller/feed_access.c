@@ -313,6 +313,11 @@ static void set_suspended(struct vtap_feed_host *h, const struct vtap_store_item
 	h->suspended = true;
 }
 
+static void set_joined(struct vtap_feed_host *h, const struct vtap_store_item *item)
+{
+	h->joined = true;
+}
+
 static void set_revoked(struct vtap_feed_host *h, const struct vtap_store_item *item)
 {
 	_cleanup_free_ char *text = strndup(item->value, item->value_bytes);
@@ -359,6 +364,8 @@ int vtap_feed_access_load(struct vtap_feed *f)
 
 	r = walk_keys(f, SUSPENDED_PREFIX, set_suspended);
 	if (r >= 0)
+		r = walk_keys(f, VTAP_JOINED_PREFIX, set_joined);
+	if (r >= 0)
 		r = walk_keys(f, VOID_PREFIX, set_revoked);
 	return r < 0 ? r : vtap_table_each(f->hosts, check_revoked, NULL);
 }
@@ -390,7 +397,7 @@ int vtap_feed_resume(struct vtap_change *c, const char *host)
 }
 
 /* Nothing that its agent has said up to now holds any more. */
-static void on_joined(bool committed, void *userdata)
+static void on_ended(bool committed, void *userdata)
 {
 	struct vtap_feed_host *h = userdata;
 
@@ -404,11 +411,19 @@ static void on_joined(bool committed, void *userdata)
 	vtap_feed_refuse_waiter(h->feed, h, -EKEYREVOKED, VTAP_PROBLEM_REVOKED, "the host's credentials were revoked");
 }
 
+static void on_joined(bool committed, void *userdata)
+{
+	struct vtap_feed_host *h = userdata;
+
+	on_ended(committed, h);
+	h->joined = h->joined || committed;
+}
+
 static void on_revoked(bool committed, void *userdata)
 {
 	struct vtap_feed_host *h = userdata;
 
-	on_joined(committed, h);
+	on_ended(committed, h);
 	h->revoked = h->revoked || committed;
 }
 
@@ -431,5 +446,7 @@ int vtap_feed_revoke(struct vtap_change *c, const char *host)
 
 int vtap_feed_join(struct vtap_change *c, const char *host)
 {
-	return end_credentials(c, host, on_joined);
+	int r = end_credentials(c, host, on_joined);
+
+	return r < 0 ? r : vtap_credential_note_joined(c, host);
 }

@@ -310,3 +310,28 @@ int vtap_credential_revoke(struct vtap_change *c, const char *host)
 				(struct vtap_credential_void){.revoked_s =
 								  VTAP_MAX(vtap_change_time_s(c), l.newest_issued_s)});
 }
+
+static void joined_key(const char *host, char ret_key[KEY_STRLEN])
+{
+	snprintf(ret_key, KEY_STRLEN, VTAP_JOINED_PREFIX "%s", host);
+}
+
+int vtap_credential_drop(struct vtap_change *c, const char *host)
+{
+	char key[KEY_STRLEN];
+	int r;
+
+	r = vtap_credential_revoke(c, host);
+	if (r < 0)
+		return r;
+	joined_key(host, key);
+	return vtap_change_delete_key(c, key);
+}
+
+int vtap_credential_note_joined(struct vtap_change *c, const char *host)
+{
+	char key[KEY_STRLEN];
+
+	joined_key(host, key);
+	return vtap_change_put_key(c, key, "", 0);
+}

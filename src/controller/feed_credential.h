@@ -3,7 +3,7 @@
 
 /*
  * Agents' credentials in the store, as parts of a change: join tokens "join/HOST/HASH", what was issued "cert/HOST/SERIAL" (of
- * bearer tokens the hash, too), "suspended/HOST", and what was ended, for as long as somebody may come with it:
+ * bearer tokens the hash, too), "suspended/HOST", "joined/HOST" for as long as the host is there, and what was ended, for as long as somebody may come with it:
  * "void/HOST/SERIAL", a bearer token that was revoked, and "void/HOST", which says up to when certificates were issued that are
  * no good unless they are listed. Other certificates of our authority are good, listed or not: they may have been issued after
  * the backup that the store comes from. A host that is deleted leaves its "void/" behind.
@@ -11,6 +11,7 @@
 
 #include "controller/change.h"
 
+#define VTAP_JOINED_PREFIX "joined/"
 #define VTAP_JOIN_TOKEN_PREFIX "vtapjoin-"
 #define VTAP_JOIN_SECRET_CHARACTERS 40
 #define VTAP_JOIN_TOKEN_STRLEN 192
@@ -32,8 +33,12 @@ int vtap_join_take(struct vtap_change *c, const char *token, char ret_host[VTAP_
 int vtap_credential_issue_certificate(struct vtap_change *c, const char *host, const char *request, const char *in_use,
 				      char **ret_certificate);
 int vtap_credential_issue_token(struct vtap_change *c, const char *host, char **ret_token);
-/* All that was issued up to now, join tokens and a suspension too. Also when the host is deleted. */
+/* All that was issued up to now, join tokens and a suspension too. */
 int vtap_credential_revoke(struct vtap_change *c, const char *host);
+/* The same when the host is deleted. */
+int vtap_credential_drop(struct vtap_change *c, const char *host);
+/* An agent has joined it, which is remembered whatever becomes of its credentials. */
+int vtap_credential_note_joined(struct vtap_change *c, const char *host);
 
 /* What "void/HOST" says. Certificates that are not listed and were issued up to these times, in seconds since 1970: */
 struct vtap_credential_void {

@@ -29,6 +29,7 @@ struct vtap_feed_host {
 	uint64_t *since; /* owned; for each of the plan's parts: the revision at which it became what it is */
 	uint64_t acknowledged; /* the revision that the agent has applied; 0 = none yet */
 	bool suspended;
+	bool joined; /* an agent has, ever */
 	bool revoked; /* nobody has come with a credential since */
 	uint64_t known_usec; /* monotonic; since when its agent could have been heard */
 	bool missed; /* noticed as one that was never heard */
@@ -77,7 +78,7 @@ void vtap_feed_refuse_waiter(struct vtap_feed *f, struct vtap_feed_host *h, int 
 			     const char *sentence);
 
 /* feed_access.c */
-/* Reads which hosts are suspended. */
+/* Reads which hosts are suspended or revoked, and which an agent has joined. */
 int vtap_feed_access_load(struct vtap_feed *f);
 /* Counts a request of the plan by its X-Vtap-Connection. -EBUSY: it was the one sign too many of a second user. */
 int vtap_feed_connection_note(struct vtap_feed_connection *c, const char *instance, uint64_t counter);

@@ -365,7 +365,7 @@ int vtap_relate_delete(struct vtap_call *call, struct vtap_change *change, struc
 	if (strcmp(object->kind->name, "key") == 0)
 		return vtap_access_delete_secret(change, object->id);
 	if (strcmp(object->kind->name, "host") == 0)
-		return vtap_credential_revoke(change, object->id);
+		return vtap_credential_drop(change, object->id);
 	return 0;
 }
 

@@ -51,7 +51,7 @@ bool vtap_reports_is_away(const struct vtap_reports *r, const char *host)
 
 	if (report)
 		return vtap_reports_silent_s(r, report) >= VTAP_STATE_AWAY_S;
-	return h && now_usec(r, CLOCK_MONOTONIC) >= h->known_usec + VTAP_STATE_AWAY_S * 1000000ULL;
+	return h && h->joined && now_usec(r, CLOCK_MONOTONIC) >= h->known_usec + VTAP_STATE_AWAY_S * 1000000ULL;
 }
 
 static int host_get(struct vtap_reports *r, const char *id, struct vtap_report_host **ret_host)

@@ -81,21 +81,27 @@ class AwayTest(AgentCase):
         self.wait_at(events, interface, third)
 
     def test_silent(self):
-        """One that said something and fell silent, and one that was not heard since the controller began."""
+        """
+        One that said something and fell silent, and one that was not heard since the controller began. One that no agent has
+        joined yet is not gone: what is planned there stays.
+        """
         group = unique("rack")
         dead, old, new = (self.agent(group=group) for _ in range(3))
         unheard, other, third = (self.agent(group=group) for _ in range(3))
         first, second = self.guest(dead), self.guest(unheard)
+        planned, mac = self.host(group=group), f"02:00:00:00:03:{next(_MACS):02x}"
+        awaited = self.interface(host=planned, device="tap1", mac=mac)
         unheard.report(devices=[tap("tap1", second[0])])
         self.controller.restart()
         dead.report(devices=[tap("tap1", first[0])])
         for _ in range(2 * AWAY_S):
             old.report(devices=[tap("tap1", first[0])])
-            other.report(devices=[tap("tap1", second[0])])
+            other.report(devices=[tap("tap1", second[0]), tap("tap2", mac)])
             old.poll(wait=1)
             if (self.place(first[1])[0], self.place(second[1])[0]) == (old.host, other.host):
                 break
         self.assertEqual(self.place(second[1]), (other.host, "tap1"))
+        self.assertEqual(self.place(awaited), (planned, "tap1"))
         self.assertEqual(self.place(first[1]), (old.host, "tap1"))
         self.moves_on(*first, old, new)
         self.moves_on(*second, other, third)
