@@ -142,6 +142,12 @@ static bool is_at_home(const struct vtap_access *a, const struct keys *k, double
 	return b && b->level > 0.0;
 }
 
+/* How many buckets a try from there fills. */
+static size_t count_of(const struct vtap_access *a, const struct keys *k, double now)
+{
+	return is_at_home(a, k, now) ? OF_USER : BUCKETS;
+}
+
 unsigned vtap_access_try(struct vtap_access *a, const char *user_name, const struct vtap_addr *address)
 {
 	double now = now_s(), wait_s;
@@ -149,7 +155,7 @@ unsigned vtap_access_try(struct vtap_access *a, const char *user_name, const str
 	struct keys k;
 
 	keys_make(a, user_name, address, &k);
-	count = is_at_home(a, &k, now) ? OF_USER : BUCKETS;
+	count = count_of(a, &k, now);
 	for (size_t i = 0; i < count; i++) {
 		struct bucket *b = bucket_get(a->tries, k.texts[i], kinds[i].period_s, now);
 
@@ -168,17 +174,20 @@ unsigned vtap_access_try(struct vtap_access *a, const char *user_name, const str
 
 void vtap_access_try_succeeded(struct vtap_access *a, const char *user_name, const struct vtap_addr *address)
 {
+	double now = now_s();
 	struct bucket *b;
+	size_t count;
 	struct keys k;
 
 	keys_make(a, user_name, address, &k);
-	for (size_t i = 0; i < BUCKETS; i++) {
+	count = count_of(a, &k, now);
+	for (size_t i = 0; i < count; i++) {
 		b = vtap_table_get(a->tries, k.texts[i]);
 		if (b)
 			b->level = VTAP_MAX(0.0, b->level - 1.0);
 	}
 	free(vtap_table_remove(a->tries, k.texts[OF_PAIR]));
-	b = bucket_get(a->homes, k.texts[OF_PAIR], VTAP_ACCESS_LATELY_S, now_s());
+	b = bucket_get(a->homes, k.texts[OF_PAIR], VTAP_ACCESS_LATELY_S, now);
 	if (b)
 		b->level = 1.0;
 }

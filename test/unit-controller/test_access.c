@@ -366,6 +366,30 @@ static void test_tries_from_everywhere(void **state)
 	core_end(&t.core);
 }
 
+/* A login at home, which is not counted for everywhere, gives nobody else a try more. */
+static void test_logins_at_home(void **state)
+{
+	struct vtap_addr home = address("192.0.2.1"), elsewhere = address("192.0.2.2");
+	struct vtap_access *a;
+	struct test t;
+
+	a = begin(&t);
+	assert_int_equal(vtap_access_try(a, "u", &home), 0);
+	vtap_access_try_succeeded(a, "u", &home);
+	for (unsigned i = 0; i < VTAP_ACCESS_EVERYWHERE_TRIES; i++) {
+		char text[32];
+		struct vtap_addr from;
+
+		snprintf(text, sizeof(text), "10.0.0.%u", i);
+		from = address(text);
+		assert_int_equal(vtap_access_try(a, "u", &from), 0);
+		assert_int_equal(vtap_access_try(a, "u", &home), 0);
+		vtap_access_try_succeeded(a, "u", &home);
+	}
+	assert_int_not_equal(vtap_access_try(a, "u", &elsewhere), 0);
+	core_end(&t.core);
+}
+
 /* Whoever has many addresses fills no memory. */
 static void test_very_many_tries(void **state)
 {
@@ -461,6 +485,7 @@ int main(void)
 	    cmocka_unit_test(test_a_password_that_has_changed),
 	    cmocka_unit_test(test_tries),
 	    cmocka_unit_test(test_tries_from_everywhere),
+	    cmocka_unit_test(test_logins_at_home),
 	    cmocka_unit_test(test_very_many_tries),
 	    cmocka_unit_test(test_passwords),
 	    cmocka_unit_test(test_the_queue_is_bounded),
