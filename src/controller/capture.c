@@ -246,6 +246,13 @@ static int add_host(const struct vtap_cover *cover, void *userdata)
 	return 0;
 }
 
+static const char *why_not_asked(int r)
+{
+	return r == -EUSERS   ? "its agent is asked too much already: try again later"
+	       : r == -ENOENT ? "it was deleted"
+			      : strerror(-r);
+}
+
 /* It is in the audit log: now the hosts are asked. */
 static int begin_asking(struct capture *c)
 {
@@ -253,9 +260,14 @@ static int begin_asking(struct capture *c)
 
 	r = sd_event_add_time_relative(c->feed->controller->event, &c->timer, CLOCK_MONOTONIC, START_S * 1000000U, 0,
 				       on_time, c);
-	for (size_t i = 0; i < c->host_count && r >= 0; i++)
-		(void)ask(c, &c->hosts[i]);
-	return r >= 0 && c->hosts_open == 0 ? -EHOSTDOWN : r;
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < c->host_count; i++) {
+		r = ask(c, &c->hosts[i]);
+		if (r < 0)
+			note(c, c->hosts[i].host, why_not_asked(r));
+	}
+	return c->hosts_open ? 0 : vtap_call_fail(c->call, -EBUSY, NULL, "no agent can be asked: %s", c->notes);
 }
 
 static int run_audit(struct vtap_change *change, void *userdata)

@@ -372,6 +372,27 @@ class CaptureTest(AgentCase):
         for name in names[2:]:
             self.assertIn(f"host {name}: ", detail)
 
+    def test_a_host_that_is_asked_too_much(self):
+        """With 32 requests at a time it is given no more, which the file's end says; and who asks it alone hears of it."""
+        name = self.admin.get(f"/v1/hosts/{self.agent_.host}")["name"]
+        asking = [self.client() for _ in range(32)]
+        for client in asking:
+            client.connection.request("POST", f"/v1/sessions/{self.session_}/check", headers=client.headers)
+        while len(self.agent_.requests) < len(asking):
+            self.agent_.poll(wait=30)
+        other = self.agent()
+        alone = f"host {name}: its agent is asked too much already: try again later"
+        self.assertIn(alone, self.refused(409, "GET", self.path)["detail"])
+        self.api.patch(f"/v1/sessions/{self.session_}",
+                       {"sources": [self.plugged(self.agent_, "tap2"), self.plugged(other, "tap1")]})
+        for agent in (self.agent_, other):
+            agent.follow()
+        response = self.begin("", [other])
+        self.assertEqual(other.upload(other.requests[-1], [b"x" * 60], end=True), 204)
+        self.assertEqual(self.left_out(response), alone)
+        for request in self.agent_.requests:
+            self.agent_.answer(request, {"failed": "enough"})
+
     def test_how_many_hosts_are_asked(self):
         for count, expected in ((64, None), (65, "1 further host")):
             agents = [self.agent() for _ in range(count)]
