@@ -16,7 +16,8 @@
 #define AUDIT_KEYS_MAX 100 /* of one batch */
 #define DUE_KEYS_MAX 50
 #define SECONDS_DIGITS 20
-#define CLOCK "clock" /* key of the store: when the clock was last believed */
+#define CLOCK                                                                                                          \
+	"clock" /* key of the store: when the clock was last believed, and for how long it was doubted since; in seconds */
 #define CLOCK_WRITE_S 3600
 
 struct vtap_janitor {
@@ -27,7 +28,7 @@ struct vtap_janitor {
 	bool believes; /* the clock */
 	int64_t now_s;
 	struct vtap_janitor_clock clock;
-	int64_t written_s; /* what the store has of it */
+	struct vtap_janitor_clock written; /* what the store has of it */
 	char keys[AUDIT_KEYS_MAX + DUE_KEYS_MAX]
 		 [VTAP_STORE_KEY_MAX_BYTES + 1]; /* of the audit log, or "due/SECONDS/KEY" */
 	size_t count;
@@ -147,36 +148,32 @@ bool vtap_janitor_believes(struct vtap_janitor_clock *k, int64_t now_s, int64_t 
 {
 	bool jumped = k->believed_s && now_s >= k->believed_s + VTAP_JANITOR_JUMP_S;
 
-	if (!jumped) {
-		k->doubted_since_s = 0;
-		k->believed_s = now_s;
-		return true;
-	}
-	if (!k->doubted_since_s)
-		k->doubted_since_s = run_s;
-	if (run_s - k->doubted_since_s < VTAP_JANITOR_DOUBT_S)
+	if (jumped && k->doubted_run_s)
+		k->doubted_s += run_s - k->doubted_run_s;
+	if (jumped && k->doubted_s < VTAP_JANITOR_DOUBT_S) {
+		k->doubted_run_s = run_s;
 		return false;
-	k->doubted_since_s = 0;
-	k->believed_s = now_s;
+	}
+	*k = (struct vtap_janitor_clock){.believed_s = now_s};
 	return true;
 }
 
 /* As of when the store was used last. */
-static int64_t clock_read(const struct vtap_controller *c)
+static struct vtap_janitor_clock clock_read(const struct vtap_controller *c)
 {
-	long long seconds = 0;
+	struct vtap_janitor_clock k = {};
 	size_t text_bytes;
 	void *text = NULL;
 
-	if (vtap_store_get(c->store, CLOCK, &text, &text_bytes, NULL) >= 0 && sscanf(text, "%lld", &seconds) != 1)
-		seconds = 0;
+	if (vtap_store_get(c->store, CLOCK, &text, &text_bytes, NULL) >= 0)
+		(void)sscanf(text, "%" SCNd64 " %" SCNd64, &k.believed_s, &k.doubted_s);
 	free(text);
-	return seconds;
+	return k;
 }
 
 static bool may_delete(struct vtap_janitor *j)
 {
-	bool doubted = j->clock.doubted_since_s;
+	bool doubted = j->clock.doubted_run_s;
 	struct timespec run = {};
 	bool believes;
 
@@ -186,23 +183,29 @@ static bool may_delete(struct vtap_janitor *j)
 		vtap_log(VTAP_LOG_WARNING,
 			 "the clock is %" PRId64
 			 " days ahead of when the store was used last: nothing that has expired is "
-			 "deleted until it is back, or has been so for %d days",
+			 "deleted until it is back, or vtapd has run with it for %d days",
 			 (j->now_s - j->clock.believed_s) / 86400, VTAP_JANITOR_DOUBT_S / 86400);
 	return believes;
 }
 
-static int clock_write(struct vtap_change *c, int64_t seconds)
+static bool is_to_be_written(const struct vtap_janitor *j)
 {
-	char text[32];
+	return llabs(j->clock.believed_s - j->written.believed_s) >= CLOCK_WRITE_S ||
+	       llabs(j->clock.doubted_s - j->written.doubted_s) >= CLOCK_WRITE_S;
+}
 
-	snprintf(text, sizeof(text), "%" PRId64, seconds);
+static int clock_write(struct vtap_change *c, const struct vtap_janitor_clock *k)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "%" PRId64 " %" PRId64, k->believed_s, k->doubted_s);
 	return vtap_change_put_key(c, CLOCK, text, strlen(text));
 }
 
 static int run(struct vtap_change *c, void *userdata)
 {
 	struct vtap_janitor *j = userdata;
-	int r = clock_write(c, j->clock.believed_s);
+	int r = clock_write(c, &j->clock);
 
 	for (size_t i = 0; r >= 0 && i < j->count; i++) {
 		const char *key = j->keys[i] + strlen("due/") + SECONDS_DIGITS + 1;
@@ -227,7 +230,7 @@ static void done(int r, void *userdata)
 	if (r < 0)
 		return;
 	j->audit_bytes = left_bytes(j);
-	j->written_s = j->clock.believed_s;
+	j->written = j->clock;
 	look(j);
 }
 
@@ -245,7 +248,7 @@ static void look(struct vtap_janitor *j)
 	(void)vtap_store_page(store, "audit/", NULL, AUDIT_KEYS_MAX, visit_audit, j);
 	if (j->believes)
 		(void)vtap_store_page(store, "due/", NULL, DUE_KEYS_MAX, visit_due, j);
-	if (j->count == 0 && llabs(j->clock.believed_s - j->written_s) < CLOCK_WRITE_S)
+	if (j->count == 0 && !is_to_be_written(j))
 		return;
 	j->busy = true;
 	j->write = (struct vtap_write){.run = run, .done = done, .userdata = j};
@@ -270,7 +273,7 @@ int vtap_janitor_new(struct vtap_controller *c, struct vtap_janitor **ret_janito
 	if (!j)
 		return -ENOMEM;
 	j->controller = c;
-	j->clock.believed_s = j->written_s = clock_read(c);
+	j->clock = j->written = clock_read(c);
 	r = sd_event_add_time_relative(c->event, &j->timer, CLOCK_MONOTONIC, 0, 1000000, on_timer, j);
 	if (r < 0)
 		return r;

@@ -244,6 +244,20 @@ static void test_whether_a_clock_is_believed(void **state)
 			fail_msg("step %zu", i);
 }
 
+/* A controller that is started anew each day has run with it for a week after a week. */
+static void test_doubt_over_restarts(void **state)
+{
+	const int64_t now = 1700000000, day = 86400;
+	struct vtap_janitor_clock k = {.believed_s = now};
+
+	for (unsigned i = 0; i < 7; i++) {
+		assert_false(vtap_janitor_believes(&k, now + (30 + i) * day, 1));
+		assert_int_equal(vtap_janitor_believes(&k, now + (31 + i) * day, 1 + day), i == 6);
+		k.doubted_run_s = 0; /* what the store does not have */
+	}
+	assert_int_equal(k.doubted_s, 0);
+}
+
 static int put_clock(struct vtap_change *c, void *userdata)
 {
 	return vtap_change_put_key(c, "clock", userdata, strlen(userdata));
@@ -274,6 +288,48 @@ static void test_a_clock_that_is_ahead(void **state)
 	core_end(&core);
 }
 
+static void read_clock(struct core *core, int64_t *ret_believed_s, int64_t *ret_doubted_s)
+{
+	void *text;
+
+	assert_int_equal(vtap_store_get(core->controller.store, "clock", &text, NULL, NULL), 0);
+	assert_int_equal(sscanf(text, "%" SCNd64 " %" SCNd64, ret_believed_s, ret_doubted_s), 2);
+	free(text);
+}
+
+/* For how long a clock was doubted is in the store: it is written with what goes, and gone on from. */
+static void test_stored_doubt(void **state)
+{
+	const int64_t now_s = time(NULL), before_s = now_s - 2 * 86400;
+	int64_t believed_s, doubted_s;
+	struct vtap_janitor *j;
+	struct core core;
+	char text[64];
+
+	core_begin(&core);
+	fill_many(&core, (struct filling){"due/", 20, (uint64_t)now_s - 100, "/void/", 0}, 30);
+	fill_many(&core, (struct filling){"audit/", 16, (uint64_t)now_s * 1000000U, "", 0}, 30);
+	core.options.audit_max_bytes = 20 * ENTRY_BYTES;
+	snprintf(text, sizeof(text), "%" PRId64 " %d", before_s, VTAP_JANITOR_DOUBT_S - 1000);
+	assert_int_equal(core_write(&core, put_clock, text, false), 0);
+	j = janitor_that_looked(&core);
+	drain(&core);
+	vtap_janitor_free(j);
+	assert_int_equal(count(&core, "audit/"), 20);
+	assert_int_equal(count(&core, "void/"), 30);
+	read_clock(&core, &believed_s, &doubted_s);
+	assert_int_equal(believed_s, before_s);
+	assert_in_range(doubted_s, VTAP_JANITOR_DOUBT_S - 1000, VTAP_JANITOR_DOUBT_S - 1);
+	snprintf(text, sizeof(text), "%" PRId64 " %d", before_s, VTAP_JANITOR_DOUBT_S);
+	assert_int_equal(core_write(&core, put_clock, text, false), 0);
+	run_until_due(&core, 0);
+	assert_int_equal(count(&core, "void/"), 0);
+	read_clock(&core, &believed_s, &doubted_s);
+	assert_in_range(believed_s, now_s, now_s + 100);
+	assert_int_equal(doubted_s, 0);
+	core_end(&core);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_expired),
@@ -282,7 +338,9 @@ int main(void)
 					   cmocka_unit_test(test_entries_keep_their_order),
 					   cmocka_unit_test(test_put_anew),
 					   cmocka_unit_test(test_whether_a_clock_is_believed),
-					   cmocka_unit_test(test_a_clock_that_is_ahead)};
+					   cmocka_unit_test(test_a_clock_that_is_ahead),
+					   cmocka_unit_test(test_doubt_over_restarts),
+					   cmocka_unit_test(test_stored_doubt)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
