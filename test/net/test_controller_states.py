@@ -121,7 +121,7 @@ class States(WholeCase):
         for port in ports:
             answer = self.shown("trace --interface a --direction out --protocol udp --source 10.0.0.1 --destination 10.0.0.99 "
                                 "--source-port 1000 --destination-port", port)
-            traced[port] = {each["name"] for each in answer if each["taken"]}
+            traced[port] = {each["name"] for each in answer["sessions"] if each["taken"]}
         with self.copies() as capture:
             for port in ports:
                 self.send("a", 1, dport=port)
