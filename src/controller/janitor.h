@@ -25,7 +25,8 @@ VTAP_DEFINE_CLEANUP(struct vtap_janitor *, vtap_janitor_free);
 struct vtap_janitor_clock {
 	int64_t believed_s; /* the time that was believed last, since 1970; 0 = never any */
 	int64_t doubted_s; /* for which the controller has run while the clock was doubted */
-	int64_t doubted_run_s; /* the running time when that was counted last; 0 = the clock was not doubted in this life */
+	int64_t
+	    doubted_run_s; /* the running time when that was counted last; 0 = the clock was not doubted in this life */
 };
 /* Whether to go by a clock that says now_s; run_s: 1 or more, grows with time whatever is done to clocks. Pure. */
 bool vtap_janitor_believes(struct vtap_janitor_clock *k, int64_t now_s, int64_t run_s);
