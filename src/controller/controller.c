@@ -283,13 +283,13 @@ int vtap_controller_new(const struct vtap_controller_options *options, struct vt
 		r = parts_load(c, reterr);
 	if (r >= 0)
 		r = serve(c, &endpoint.address, &identity, reterr);
-	if (r >= 0 && options->bootstrap_key_file)
-		r = vtap_bootstrap_key(c, options->bootstrap_key_file, reterr);
 	if (r < 0) {
 		if (!reterr->code)
 			(void)vtap_error_set(reterr, r, 0, "", "cannot start: %s", strerror(-r));
 		return r;
 	}
+	if (options->bootstrap_key_file)
+		vtap_bootstrap_key(c, options->bootstrap_key_file);
 	*ret_controller = VTAP_STEAL(c);
 	return 0;
 }

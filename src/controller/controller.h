@@ -59,8 +59,8 @@ VTAP_DEFINE_CLEANUP(struct vtap_controller *, vtap_controller_free);
 int vtap_first_start(struct vtap_controller *c, struct vtap_error *reterr);
 /* Reads the authority from the store, or makes it. */
 int vtap_authority_load(struct vtap_controller *c, struct vtap_error *reterr);
-/* Writes a system admin's new access key to the file, unless it holds one that is good. */
-int vtap_bootstrap_key(struct vtap_controller *c, const char *path, struct vtap_error *reterr);
+/* Writes a system admin's new access key to the file, unless it holds one that is good. Where it cannot, it warns: there is none. */
+void vtap_bootstrap_key(struct vtap_controller *c, const char *path);
 
 /* backup.c: the store's copy, and its key file encrypted with a passphrase beside it (FILE.key). */
 int vtap_backup(const char *state_dir, const char *file, struct vtap_error *reterr);

@@ -203,12 +203,42 @@ static bool is_replaceable(const char *path)
 	return S_ISREG(s.st_mode) && (ours || s.st_size == 0);
 }
 
-/* Under another name first: who waits for the file finds a whole one. */
-static int bootstrap_write(const char *path, const struct bootstrap *b)
+/* Nobody has it. */
+static int bootstrap_undo(struct vtap_change *c, void *userdata)
 {
+	const struct bootstrap *b = userdata;
+	struct vtap_object *key = vtap_objects_get(vtap_change_controller(c)->objects, b->key);
+	int r;
+
+	if (!key)
+		return 0;
+	r = vtap_access_delete_secret(c, b->key);
+	if (r >= 0)
+		r = vtap_change_delete(c, key);
+	return r < 0 ? r : vtap_audit_add_own(c, "bootstrap key deleted", b->key, NULL);
+}
+
+/* Into a file under another name first: who waits for it finds a whole one. */
+static int bootstrap_write(int fd, const char *temporary, const char *path, const struct bootstrap *b)
+{
+	json_t *value = json_pack("{s:s, s:s}", "access_key_id", b->key, "secret_access_key", b->secret);
+	int r = 0;
+
+	errno = 0;
+	if (!value || json_dumpfd(value, fd, JSON_INDENT(2)) < 0 || write(fd, "\n", 1) != 1 || fsync(fd) < 0 ||
+	    rename(temporary, path) < 0)
+		r = errno ? -errno : -EIO;
+	json_decref(value);
+	return r;
+}
+
+/* There is a file for the key before there is a key; and none that nobody can read. */
+static int bootstrap_make(struct vtap_controller *c, const char *path, struct bootstrap *b)
+{
+	struct vtap_write write = {.run = bootstrap_run, .userdata = b};
+	struct vtap_write undo = {.run = bootstrap_undo, .userdata = b};
 	_cleanup_close_ int fd = -1;
 	char temporary[PATH_MAX];
-	json_t *value;
 	int r;
 
 	if (snprintf(temporary, sizeof(temporary), "%s.XXXXXX", path) >= (int)sizeof(temporary))
@@ -216,33 +246,32 @@ static int bootstrap_write(const char *path, const struct bootstrap *b)
 	fd = mkostemp(temporary, O_CLOEXEC); /* mode 0600 */
 	if (fd < 0)
 		return -errno;
-	value = json_pack("{s:s, s:s}", "access_key_id", b->key, "secret_access_key", b->secret);
-	r = value && json_dumpfd(value, fd, JSON_INDENT(2)) >= 0 && write(fd, "\n", 1) == 1 ? 0 : -EIO;
-	json_decref(value);
-	if (r >= 0 && (fsync(fd) < 0 || rename(temporary, path) < 0))
-		r = -errno;
+	r = vtap_write_now(c, &write);
+	if (r >= 0) {
+		r = bootstrap_write(fd, temporary, path, b);
+		if (r < 0)
+			(void)vtap_write_now(c, &undo);
+	}
 	if (r < 0)
 		(void)unlink(temporary);
 	return r;
 }
 
-int vtap_bootstrap_key(struct vtap_controller *c, const char *path, struct vtap_error *reterr)
+void vtap_bootstrap_key(struct vtap_controller *c, const char *path)
 {
 	struct bootstrap b = {.admin = find_admin(c)};
-	struct vtap_write write = {.run = bootstrap_run, .userdata = &b};
 	int r;
 
 	if (is_good(c, path))
-		return 0;
+		return;
 	if (!is_replaceable(path) || !b.admin) {
 		vtap_log(VTAP_LOG_WARNING, "--bootstrap-key: no key is written: %s %s", b.admin ? path : "there is",
 			 b.admin ? "is there and holds no access key of a vtapd; move it away, or name another file"
 				 : "no system admin for it");
-		return 0;
+		return;
 	}
-	r = vtap_write_now(c, &write);
-	if (r >= 0)
-		r = bootstrap_write(path, &b);
+	r = bootstrap_make(c, path, &b);
 	vtap_secret_wipe(b.secret);
-	return r < 0 ? vtap_error_set(reterr, r, 0, path, "the bootstrap key cannot be written: %s", strerror(-r)) : 0;
+	if (r < 0)
+		vtap_log(VTAP_LOG_WARNING, "--bootstrap-key: no key is written: %s cannot be: %s", path, strerror(-r));
 }

@@ -87,6 +87,36 @@ class Start(ServerCase):
             controller.client().get("/v1/whoami")
             controller.stop()
 
+    def no_key(self, controller, path, why):
+        """It starts with that --bootstrap-key, says why there is none, and has made none."""
+        controller.stop()
+        written, controller.key_file = controller.key_file, path
+        said = len(controller.log())
+        controller.start(key=False)
+        self.assertIn(f"--bootstrap-key: no key is written: {path} cannot be: {why}", controller.log()[said:])
+        self.assertEqual(controller.client().get("/v1/keys")["total"], 1)
+        controller.key_file = written
+
+    def test_a_file_that_cannot_be_written(self):
+        controller = self.controller()
+        for _ in range(2):
+            self.no_key(controller, os.path.join(controller.folder, "missing", "key.json"), "No such file or directory")
+
+    def test_a_file_that_cannot_be_filled(self):
+        if os.geteuid() != 0:
+            skip("a file system of its own needs root")
+        controller = self.controller()
+        folder = os.path.join(controller.folder, "full")
+        os.mkdir(folder)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k,mode=0700", "tmpfs", folder], check=True)
+        self.addCleanup(subprocess.run, ["umount", "-l", folder], check=False)
+        with open(os.path.join(folder, "filler"), "wb") as filler:
+            filler.write(b"x" * 4096)
+        self.no_key(controller, os.path.join(folder, "key.json"), "No space left on device")
+        self.assertEqual(os.listdir(folder), ["filler"])
+        actions = [entry.get("action") for entry in controller.client().all("/v1/audit")]
+        self.assertEqual(actions[-2:], ["bootstrap key", "bootstrap key deleted"])
+
     def test_wrong_options(self):
         for arguments, text in ((["--listen", "nowhere"], "--listen"), (["--listen", "0.0.0.0:0"], "--insecure-listen"),
                                 (["--listen", "[::]:0"], "--insecure-listen"), (["--store", "paper"], "--store"),
