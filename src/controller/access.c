@@ -57,6 +57,8 @@ int vtap_access_new(struct vtap_controller *c, struct vtap_access **ret_access)
 	if (r >= 0)
 		r = vtap_access_load_tokens(a);
 	if (r >= 0)
+		r = vtap_access_load_homes(a);
+	if (r >= 0)
 		r = vtap_workers_new(c->event, VTAP_ACCESS_THREADS, VTAP_ACCESS_QUEUE_MAX, &a->workers);
 	if (r < 0)
 		return r;

@@ -22,6 +22,7 @@
 #define VTAP_ACCESS_EVERYWHERE_TRIES 50 /* as one user, from addresses that she has not logged in from lately */
 #define VTAP_ACCESS_EVERYWHERE_PERIOD_S 6
 #define VTAP_ACCESS_LATELY_S (30 * 86400)
+#define VTAP_ACCESS_HOMES_MAX 100 /* of one user, that outlive a restart; the one that expires first makes room */
 #define VTAP_ACCESS_ADDRESS_TRIES 20
 #define VTAP_ACCESS_ADDRESS_PERIOD_S 3
 #define VTAP_ACCESS_THREADS 2 /* that hash passwords, which takes 64 MiB each */
@@ -78,3 +79,5 @@ int vtap_access_secret(struct vtap_controller *c, const char *key, char **ret_se
  */
 unsigned vtap_access_try(struct vtap_access *a, const char *user_name, const struct vtap_addr *address);
 void vtap_access_try_succeeded(struct vtap_access *a, const char *user_name, const struct vtap_addr *address);
+/* As part of a change: after a restart the user is at home there, too. user: an id. */
+int vtap_access_put_home(struct vtap_change *c, const char *user, const struct vtap_addr *address);

@@ -33,4 +33,6 @@ int vtap_access_load_tokens(struct vtap_access *a);
 /* NULL: not known, expired, or ended. */
 const struct vtap_access_token *vtap_access_token_find(struct vtap_access *a, const char *hash);
 void vtap_access_tokens_free(struct vtap_access *a);
+/* From where users have logged in lately, in the store. */
+int vtap_access_load_homes(struct vtap_access *a);
 void vtap_access_tries_free(struct vtap_access *a);

@@ -73,6 +73,7 @@ static bool may_log_in(const struct vtap_object *user)
 static int login_write(struct vtap_call *call, struct vtap_change *change)
 {
 	char token[VTAP_ACCESS_TOKEN_STRLEN], expires[VTAP_TIME_STRLEN];
+	struct vtap_addr peer;
 	int64_t expires_s;
 	uint64_t ttl_s;
 	int r;
@@ -88,6 +89,10 @@ static int login_write(struct vtap_call *call, struct vtap_change *change)
 		return r;
 	expires_s = vtap_change_time_s(change) + (int64_t)ttl_s;
 	r = vtap_access_put_token(change, call->principal.user, expires_s, token);
+	if (r >= 0)
+		r = vtap_addr_parse(call->peer, &peer);
+	if (r >= 0)
+		r = vtap_access_put_home(change, call->principal.user, &peer);
 	if (r < 0)
 		return r;
 	call->answer = json_pack("{s:s, s:s, s:s}", "token", token, "expires", vtap_time_format(expires_s, expires),

@@ -147,6 +147,24 @@ class RateLimit(ApiCase):
         self.assertEqual([fail("admin" if i % 2 else admin) for i in range(6)], [401] * 5 + [429])
         self.assertEqual(self.try_login("admin", self.controller.password).status, 200)
 
+    def test_at_home_after_a_restart(self):
+        """Who fails as somebody from everywhere keeps nobody out where she logged in before the controller was started anew."""
+        controller = Controller(store="sqlite")
+        self.addCleanup(controller.close)
+
+        def log_in(source, password):
+            client = controller.anonymous()
+            client.connection.source_address = (source, 0)
+            status = client.request("POST", "/v1/login", {"user": "admin", "password": password}).status
+            client.close()
+            return status
+        self.assertEqual(log_in("127.0.0.1", controller.password), 200)
+        controller.restart()
+        self.assertEqual([log_in(f"127.0.1.{number}", "wrong password") for number in range(1, 51)], [401] * 50)
+        while log_in("127.0.0.2", "wrong password") != 429:
+            pass
+        self.assertEqual(log_in("127.0.0.1", controller.password), 200)
+
     def test_success_forgives(self):
         for _ in range(3):
             self.assertEqual([self.try_login("admin").status for _ in range(4)], [401] * 4)

@@ -390,6 +390,89 @@ static void test_logins_at_home(void **state)
 	core_end(&t.core);
 }
 
+struct home {
+	const char *user;
+	struct vtap_addr address;
+};
+
+static int put_home(struct vtap_change *c, void *userdata)
+{
+	const struct home *h = userdata;
+
+	return vtap_access_put_home(c, h->user, &h->address);
+}
+
+static int count_item(const struct vtap_store_item *item, void *userdata)
+{
+	return 0;
+}
+
+static ssize_t count_keys(struct test *t, const char *prefix)
+{
+	return vtap_store_page(t->core.controller.store, prefix, NULL, 1000, count_item, NULL);
+}
+
+static struct vtap_access *access_again(struct test *t)
+{
+	struct vtap_controller *c = &t->core.controller;
+
+	c->access = vtap_access_free(c->access);
+	assert_int_equal(vtap_access_new(c, &c->access), 0);
+	return c->access;
+}
+
+static void fail_from_everywhere(struct vtap_access *a)
+{
+	for (unsigned i = 0; i < VTAP_ACCESS_EVERYWHERE_TRIES; i++) {
+		char text[32];
+		struct vtap_addr from;
+
+		snprintf(text, sizeof(text), "10.0.0.%u", i);
+		from = address(text);
+		assert_int_equal(vtap_access_try(a, "u", &from), 0);
+	}
+}
+
+/* Who is at home somewhere is so after a restart; where she was so too long ago, she is not. */
+static void test_homes_outlive_a_restart(void **state)
+{
+	struct home h;
+	struct test t;
+	struct vtap_access *a;
+
+	(void)begin(&t);
+	h = (struct home){t.user, address("2001:db8::1")};
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(core_write(&t.core, put_home, &h, false), 0);
+	assert_int_equal(count_keys(&t, "home/"), 1);
+	assert_int_equal(count_keys(&t, "due/"), 1); /* not written again and again */
+	a = access_again(&t);
+	fail_from_everywhere(a);
+	h.address = address("2001:db8:0:1::1");
+	assert_int_not_equal(vtap_access_try(a, "u", &h.address), 0);
+	h.address = address("2001:db8::2");
+	assert_int_equal(vtap_access_try(a, "u", &h.address), 0);
+	core_end(&t.core);
+}
+
+/* The store has some of each user, the latest. */
+static void test_many_homes(void **state)
+{
+	struct test t;
+
+	(void)begin(&t);
+	for (unsigned i = 0; i <= VTAP_ACCESS_HOMES_MAX; i++) {
+		struct home h = {.user = t.user};
+		char text[32];
+
+		snprintf(text, sizeof(text), "192.0.2.%u", i);
+		h.address = address(text);
+		assert_int_equal(core_write(&t.core, put_home, &h, false), 0);
+		assert_int_equal(count_keys(&t, "home/"), VTAP_MIN(i + 1, (unsigned)VTAP_ACCESS_HOMES_MAX));
+	}
+	core_end(&t.core);
+}
+
 /* Whoever has many addresses fills no memory. */
 static void test_very_many_tries(void **state)
 {
@@ -486,6 +569,8 @@ int main(void)
 	    cmocka_unit_test(test_tries),
 	    cmocka_unit_test(test_tries_from_everywhere),
 	    cmocka_unit_test(test_logins_at_home),
+	    cmocka_unit_test(test_homes_outlive_a_restart),
+	    cmocka_unit_test(test_many_homes),
 	    cmocka_unit_test(test_very_many_tries),
 	    cmocka_unit_test(test_passwords),
 	    cmocka_unit_test(test_the_queue_is_bounded),
