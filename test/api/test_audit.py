@@ -277,17 +277,20 @@ class Events(ApiCase):
                 events.next()
 
     def test_many_listeners(self):
-        listeners = [self.listen(path=f"/v1/events?project={self.project}") for _ in range(20)]
+        viewer = self.make_user("viewer")
+        listeners = [self.listen(key, f"/v1/events?project={self.project}") for key in (None, viewer["key"]) for _ in range(10)]
         made = self.filter()
         for events in listeners:
             self.assertEqual(events.next()[1]["id"], made)
 
     def test_as_many_as_allowed(self):
+        """In all; how many of them one user may have is tried in test_watching.py."""
         listeners = []
-        for _ in range(256):
-            client = self.controller.client()
-            client.connection.request("GET", "/v1/events", headers=client.headers)
-            listeners.append((client, client.connection.getresponse()))
+        for viewer in [self.make_user("viewer") for _ in range(16)]:
+            for _ in range(16):
+                client = self.client(viewer["key"])
+                client.connection.request("GET", "/v1/events", headers=client.headers)
+                listeners.append((client, client.connection.getresponse()))
         self.assertEqual({response.status for _, response in listeners[:200]}, {200})
         self.refused(503, "GET", "/v1/events")
         for client, _ in listeners:

@@ -32,7 +32,7 @@ class Parameters(ApiCase):
             for name in ("bogus", "dry_run", "Project"):
                 answer = self.api.request("GET", f"{path}?{name}=1")
                 self.assertEqual((answer.status, answer.json["field"]), (400, name), f"{path} {name}")
-        self.refused(400, "GET", "/v1/sessions?bogus=1", text='no member "bogus"')
+        self.refused(400, "GET", "/v1/sessions?bogus=1", field="bogus", text="is no member of sessions")
 
     def test_what_is_known_is_named(self):
         self.refused(400, "GET", "/v1/quotas?x=1", field="x", text="which takes: project")
