@@ -312,9 +312,7 @@ static int host_start(struct vtap_agent *a, struct vtap_error *reterr)
 	int r;
 
 	a->apply_budget_ns = a->feed ? APPLY_BUDGET_NS : 0;
-	r = metrics_open(a, reterr);
-	if (r >= 0 && !(a->feed && !a->plan))
-		r = vtap_apply(a);
+	r = a->feed && !a->plan ? 0 : vtap_apply(a);
 	if (r >= 0)
 		r = sources_add(a);
 	if (r >= 0 && a->feed)
@@ -348,6 +346,9 @@ static int agent_start(struct vtap_agent *a, struct vtap_error *reterr)
 			return r;
 	}
 	r = directory_start(a, reterr);
+	/* Before what another agent has attached is looked at: one that does not start leaves everything as it is. */
+	if (r >= 0)
+		r = metrics_open(a, reterr);
 	/* Before it joins: a host that cannot mirror uses up no join token, and ends no other agent. */
 	if (r >= 0)
 		r = dataplane_start(a, reterr);
